@@ -1,0 +1,69 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hayate/base/status.h"
+#include "hayate/frame/manifest.h"
+
+namespace hayate::frame {
+
+/// Writes one part of a frame: an Arrow IPC file of record batches, uncompressed, buffers aligned to
+/// 64 bytes, written with write(2) so that the pages belong to the page cache and not to us.
+/// One thread. The part is visible (renamed, with its sidecar) after Finish, and not at all before.
+class PartWriter {
+ public:
+  /// `dir` is created if needed. An existing part of that number is replaced.
+  static Result<std::unique_ptr<PartWriter>> Make(const std::string& dir, int64_t number,
+                                                  std::shared_ptr<arrow::Schema> schema);
+  ~PartWriter();  ///< without Finish: leaves nothing behind
+
+  /// Appends a batch of the same schema. Slots under nulls are set to NaN (float16/32/64) and to
+  /// the int64 minimum (timestamp, duration, date64): pandas maps the buffer as it is
+  /// (docs/formats/frame.md). Dictionaries must be the same in all batches of a part.
+  Status Write(const arrow::RecordBatch& batch);
+
+  /// Set before Finish, kept in the sidecar.
+  void set_groups(std::vector<std::pair<int64_t, int64_t>> groups);
+  void set_extra(Json extra);
+
+  /// Footer, rename, sidecar. Returns what the sidecar holds.
+  Result<Part> Finish();
+
+ private:
+  class Impl;
+  explicit PartWriter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Records a file that already lies in `dir` under its part name (a value written by Python, or a
+/// part from elsewhere) by computing its checksum and writing its sidecar.
+Result<Part> AdoptPart(const std::string& dir, Part part);
+
+/// The sidecars found in `dir`, by number: what an interrupted stage has already done. A sidecar
+/// whose part is missing or has another length is skipped.
+Result<std::vector<Part>> FinishedParts(const std::string& dir);
+
+/// Removes every part, sidecar, temporary and manifest of `dir`, so that it can be written anew.
+Status ClearFrame(const std::string& dir);
+
+struct CommitOptions {
+  std::string name;
+  std::string key;
+  Json key_parts = Json::object();
+  std::vector<std::string> warnings;
+  Json extra = Json::object();
+  int64_t expected_parts = -1;  ///< checked when ≥ 0
+  int64_t min_rows = 0;         ///< fewer rows: Fault::kInput
+};
+
+/// Unifies the schemas of all finished parts (see unify.h), syncs parts and directory, writes the
+/// manifest, removes the sidecars. When the parts carry `groups`, the frame is put into the order in
+/// which groups first appear (rewritten as part 0…n).
+Result<Manifest> Commit(const std::string& dir, const CommitOptions& options);
+
+}  // namespace hayate::frame

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "hayate/base/byte_stream.h"
+
+namespace hayate::inflate {
+
+struct InflateOptions {
+  /// Compressed bytes handed to ISA-L at a time. Bounded because ISA-L before 2.32.1 overruns a
+  /// buffer when avail_in comes near 4 GiB.
+  int64_t input_window_bytes = 256 * 1024;
+};
+
+/// Text of a stream: gzip is recognised by its first bytes (1f 8b), not by its name; anything else
+/// passes through as it is. All members, empty members, extra header fields and trailing zero
+/// padding are read (RFC 1952); a truncated, corrupt member, or one whose CRC-32 or length is wrong,
+/// is Fault::kInput naming the object and the compressed byte.
+Result<std::unique_ptr<ByteStream>> MakeTextStream(std::unique_ptr<ByteStream> input,
+                                                   InflateOptions options = {});
+
+}  // namespace hayate::inflate

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hayate/base/byte_stream.h"
+#include "hayate/base/json.h"
+#include "hayate/base/status.h"
+
+namespace hayate::source {
+
+/// One input file, as found by a listing. What identifies its content without reading it.
+struct Object {
+  std::string uri;         ///< absolute path of a local file
+  int64_t size_bytes = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+  uint64_t inode = 0;
+};
+
+Json ToJson(const Object& object);
+Result<Object> ObjectFromJson(const Json& json);
+
+/// Expands paths and globs (`*`, `?`, `[…]`, `**` for any depth) into files, in the order of
+/// `patterns` and by name within one. Hidden files are matched only by a pattern that starts with a
+/// dot there. A path that does not exist or a glob without a match is an error (Fault::kInput) that
+/// names the pattern. Each file once. `base` is what relative patterns are relative to.
+Result<std::vector<Object>> List(const std::vector<std::string>& patterns, const std::string& base);
+
+/// Opens a local file for reading in order, from any one thread.
+Result<std::unique_ptr<ByteStream>> Open(const std::string& uri);
+
+/// XXH3-128 of the content (see base/hash.h).
+Result<std::string> ContentChecksum(const std::string& uri);
+
+}  // namespace hayate::source
