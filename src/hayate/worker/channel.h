@@ -37,8 +37,15 @@ class Channel {
   std::string pending_;
 };
 
-/// The error object of the protocol ↔ Status.
+/// The error object of the protocol ↔ Status. What has no detail of hayate's own gets the fault of
+/// FaultOf. Never fails: an object that is not as it should be becomes Fault::kInternal with its
+/// text.
 Json ErrorToJson(const Status& status);
 Status ErrorFromJson(const Json& error);
+
+/// The traceback of the user's own frames that came with an error; empty where there is none.
+std::string TracebackOf(const Status& status);
+/// `status` with its stage and partition set where they are not.
+Status AtStage(const Status& status, const std::string& stage, std::optional<int64_t> partition);
 
 }  // namespace hayate::worker
