@@ -1,7 +1,8 @@
 """The protocol between the supervisor and its children (docs/formats/protocol.md), Python's side.
 
 A message is a 4-byte little-endian length and that many bytes of UTF-8 JSON: one object with a
-member ``type``. File descriptors may travel along with a message (SCM_RIGHTS).
+member ``type``. File descriptors may travel along with a message (SCM_RIGHTS). The error objects of ``failed`` messages are those of
+:func:`hayate.errors.to_json`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import array
 import contextlib
 import json
+import math
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 #: Largest message either side accepts, in bytes.
@@ -27,56 +28,6 @@ _MAX_FDS = 8
 
 class ProtocolError(RuntimeError):
     """The other side broke the protocol, or the socket failed. The child can only leave."""
-
-
-@dataclass(frozen=True)
-class ErrorReport:
-    """The error object of the protocol: the members of ``hayate::FaultDetail`` and a traceback.
-
-    Rows and lines count from 1, bytes from 0. Members that are not known stay ``None``.
-    """
-
-    fault: str  #: "usage", "input", "user_code", "storage", "interrupted" or "internal"
-    what: str  #: one clause without a full stop
-    fix: str = ""  #: an imperative sentence, or empty
-    traceback: str = ""  #: the user's own frames only, as Python prints them
-    object: str | None = None  #: path or URI
-    byte: int | None = None
-    row: int | None = None
-    line: int | None = None
-    column: str | None = None
-    stage: str | None = None
-    partition: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that goes into a ``failed`` message."""
-        names = ("object", "byte", "row", "line", "column", "stage", "partition")
-        where = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {
-            "fault": self.fault,
-            "what": self.what,
-            "where": where,
-            "fix": self.fix,
-            "traceback": self.traceback,
-        }
-
-    @classmethod
-    def from_json(cls, error: dict[str, Any]) -> ErrorReport:
-        """The inverse of :meth:`to_json`; members that are missing take their defaults."""
-        where = error.get("where") or {}
-        return cls(
-            fault=error.get("fault", "internal"),
-            what=error.get("what", "unknown error"),
-            fix=error.get("fix", ""),
-            traceback=error.get("traceback", ""),
-            object=where.get("object"),
-            byte=where.get("byte"),
-            row=where.get("row"),
-            line=where.get("line"),
-            column=where.get("column"),
-            stage=where.get("stage"),
-            partition=where.get("partition"),
-        )
 
 
 class Channel:
@@ -223,7 +174,7 @@ def _encode(message: dict[str, Any]) -> bytes:
 
 
 def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}

@@ -50,8 +50,11 @@ struct Where {
 /// Carried by every Status that hayate makes itself.
 class FaultDetail : public arrow::StatusDetail {
  public:
-  FaultDetail(Fault fault, Where where, std::string remedy)
-      : fault_(fault), where_(std::move(where)), remedy_(std::move(remedy)) {}
+  FaultDetail(Fault fault, Where where, std::string remedy, std::string traceback = {})
+      : fault_(fault),
+        where_(std::move(where)),
+        remedy_(std::move(remedy)),
+        traceback_(std::move(traceback)) {}
 
   const char* type_id() const override { return "hayate::FaultDetail"; }
   std::string ToString() const override;
@@ -59,6 +62,8 @@ class FaultDetail : public arrow::StatusDetail {
   Fault fault() const { return fault_; }
   const Where& where() const { return where_; }
   const std::string& remedy() const { return remedy_; }
+  /// The user's own frames as Python prints them; empty where there are none.
+  const std::string& traceback() const { return traceback_; }
 
   /// The detail of `status`, or nullptr if it did not come from hayate.
   static const FaultDetail* Get(const Status& status);
@@ -67,6 +72,7 @@ class FaultDetail : public arrow::StatusDetail {
   Fault fault_;
   Where where_;
   std::string remedy_;
+  std::string traceback_;
 };
 
 /// A Status that says what happened, where, and what to do about it.
@@ -84,6 +90,7 @@ Fault FaultOf(const Status& status);
 ///   hayate: error: <what>
 ///     where: <where>
 ///     fix:   <remedy>
+///   <traceback of the user's code>
 std::string FormatForUser(const Status& status);
 
 /// Exit code of a run that ended with `status`: 0 done, 1 failed, 2 wrong use, 130 interrupted.
