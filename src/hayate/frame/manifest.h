@@ -30,7 +30,8 @@ struct Part {
   int64_t bytes = 0;
   std::string checksum;                   ///< XXH3-128 of the file
   std::shared_ptr<arrow::Schema> schema;  ///< of a table; null for a value
-  /// Integer columns (by name) in which some value has no exact double: they do not widen to double.
+  /// Integer columns (by name) in which some value has no exact double: they do not widen to
+  /// double.
   std::vector<std::string> inexact_as_double;
   /// group_by only: for each group in the part, the input row at which it first appears and how
   /// many rows of this part are its result.
@@ -41,9 +42,9 @@ struct Part {
 
 /// `frame.json`: the only truth about what a frame holds. A directory without one is not a frame.
 struct Manifest {
-  std::string name;                       ///< stage or source, for people
-  std::string key;                        ///< 32 hexadecimal digits: what made it
-  Json key_parts = Json::object();        ///< component → digest; the reasons of a plan come from here
+  std::string name;                 ///< stage or source, for people
+  std::string key;                  ///< 32 hexadecimal digits: what made it
+  Json key_parts = Json::object();  ///< component → digest; the reasons of a plan come from here
   std::shared_ptr<arrow::Schema> schema;  ///< of all parts together; null if the parts are values
   std::vector<Part> parts;                ///< by number
   int64_t rows = 0;

@@ -12,9 +12,9 @@
 
 namespace hayate::frame {
 
-/// Writes one part of a frame: an Arrow IPC file of record batches, uncompressed, buffers aligned to
-/// 64 bytes, written with write(2) so that the pages belong to the page cache and not to us.
-/// One thread. The part is visible (renamed, with its sidecar) after Finish, and not at all before.
+/// Writes one part of a frame: an Arrow IPC file of record batches, uncompressed, buffers aligned
+/// to 64 bytes, written with write(2) so that the pages belong to the page cache and not to us. One
+/// thread. The part is visible (renamed, with its sidecar) after Finish, and not at all before.
 class PartWriter {
  public:
   /// `dir` is created if needed. An existing part of that number is replaced.
@@ -62,8 +62,8 @@ struct CommitOptions {
 };
 
 /// Unifies the schemas of all finished parts (see unify.h), syncs parts and directory, writes the
-/// manifest, removes the sidecars. When the parts carry `groups`, the frame is put into the order in
-/// which groups first appear (rewritten as part 0…n).
+/// manifest, removes the sidecars. When the parts carry `groups`, the frame is put into the order
+/// in which groups first appear (rewritten as part 0…n).
 Result<Manifest> Commit(const std::string& dir, const CommitOptions& options);
 
 }  // namespace hayate::frame

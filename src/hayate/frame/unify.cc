@@ -1,0 +1,158 @@
+#include "hayate/frame/unify.h"
+
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "hayate/frame/unify_types.h"
+
+namespace hayate::frame {
+namespace {
+
+std::shared_ptr<const arrow::KeyValueMetadata> Metadata(const arrow::Schema& schema) {
+  return schema.metadata();
+}
+
+// One column as the parts so far have agreed on it.
+struct Column {
+  std::shared_ptr<arrow::Field> field;
+  const Part* first = nullptr;  // the part that first had this type
+  std::vector<const Part*> inexact;
+  int64_t seen = 0;  // parts that have the column
+};
+
+bool IsInexact(const Part& part, const std::string& column) {
+  return std::find(part.inexact_as_double.begin(), part.inexact_as_double.end(), column) !=
+         part.inexact_as_double.end();
+}
+
+Status Conflict(const std::string& stage, const Column& column, const Part& part,
+                const arrow::DataType& type, const std::string& reason) {
+  return Fail(Fault::kUserCode,
+              "part " + std::to_string(part.number) + " has " + type.ToString() + ", part " +
+                  std::to_string(column.first->number) + " has " +
+                  column.field->type()->ToString() + reason,
+              {.column = column.field->name(), .stage = stage, .partition = part.number},
+              "Return the same type from every partition, for instance with astype().");
+}
+
+class Unifier {
+ public:
+  explicit Unifier(std::string stage) : stage_(std::move(stage)) {}
+
+  Status Add(const Part& part) {
+    ++parts_;
+    std::set<std::string> names;
+    for (const auto& field : part.schema->fields()) {
+      if (!names.insert(field->name()).second) {
+        return Fail(Fault::kUserCode, "two columns have the same name",
+                    {.column = field->name(), .stage = stage_, .partition = part.number},
+                    "Rename one of them.");
+      }
+      ARROW_RETURN_NOT_OK(AddField(part, field));
+    }
+    return Status::OK();
+  }
+
+  /// Parts without rows bind no type: an empty pandas result knows none. They only add columns.
+  void AddEmpty(const Part& part) {
+    ++parts_;
+    for (const auto& field : part.schema->fields()) {
+      const auto found = index_.find(field->name());
+      if (found == index_.end()) {
+        Append(part, field);
+        continue;
+      }
+      Column& column = columns_[found->second];
+      ++column.seen;
+      if (column.field->type()->id() == arrow::Type::NA) {
+        column.field = column.field->WithType(field->type());
+      }
+    }
+  }
+
+  arrow::FieldVector Fields() const {
+    arrow::FieldVector fields;
+    for (const Column& column : columns_) {
+      // A column that a part lacks is null there.
+      fields.push_back(column.seen == parts_ ? column.field : column.field->WithNullable(true));
+    }
+    return fields;
+  }
+
+ private:
+  void Append(const Part& part, const std::shared_ptr<arrow::Field>& field) {
+    index_[field->name()] = columns_.size();
+    Column column{.field = field, .first = &part, .seen = 1};
+    if (IsInexact(part, field->name())) column.inexact.push_back(&part);
+    columns_.push_back(std::move(column));
+  }
+
+  Status AddField(const Part& part, const std::shared_ptr<arrow::Field>& field) {
+    const auto found = index_.find(field->name());
+    if (found == index_.end()) {
+      Append(part, field);
+      return Status::OK();
+    }
+    Column& column = columns_[found->second];
+    ++column.seen;
+    if (IsInexact(part, field->name())) column.inexact.push_back(&part);
+    const auto type = UnifyTypes(column.field->type(), field->type());
+    if (!type) return Conflict(stage_, column, part, *field->type(), "");
+    if (arrow::is_floating(type->id()) && !column.inexact.empty()) {
+      return Conflict(stage_, column, part, *field->type(),
+                      ", and part " + std::to_string(column.inexact.front()->number) +
+                          " holds an integer that a double cannot hold");
+    }
+    if (column.field->type()->id() == arrow::Type::NA) column.first = &part;
+    column.field =
+        column.field->WithType(type)->WithNullable(column.field->nullable() || field->nullable());
+    return Status::OK();
+  }
+
+  std::string stage_;
+  std::vector<Column> columns_;
+  std::map<std::string, size_t> index_;
+  int64_t parts_ = 0;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& parts,
+                                                    const std::string& stage) {
+  std::vector<const Part*> tables;
+  for (const Part& part : parts) {
+    if (part.schema) tables.push_back(&part);
+  }
+  if (tables.empty()) return std::shared_ptr<arrow::Schema>();
+  if (tables.size() != parts.size()) {
+    const auto value =
+        std::find_if(parts.begin(), parts.end(), [](const Part& p) { return !p.schema; });
+    return Fail(Fault::kUserCode,
+                "part " + std::to_string(value->number) + " is a value (" + value->codec +
+                    "), part " + std::to_string(tables.front()->number) + " is a table",
+                {.stage = stage, .partition = value->number},
+                "Return a table from every partition, or from none.");
+  }
+  const auto& first = tables.front()->schema;
+  if (std::all_of(tables.begin(), tables.end(),
+                  [&](const Part* part) { return part->schema->Equals(*first, false); })) {
+    return first;
+  }
+  Unifier unifier(stage);
+  for (const Part* part : tables) {
+    if (part->rows > 0) ARROW_RETURN_NOT_OK(unifier.Add(*part));
+  }
+  for (const Part* part : tables) {
+    if (part->rows == 0) unifier.AddEmpty(*part);
+  }
+  const auto with_rows =
+      std::find_if(tables.begin(), tables.end(), [](const Part* part) { return part->rows > 0; });
+  const Part* leader = with_rows == tables.end() ? tables.front() : *with_rows;
+  return arrow::schema(unifier.Fields(), Metadata(*leader->schema));
+}
+
+}  // namespace hayate::frame
