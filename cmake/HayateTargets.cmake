@@ -5,6 +5,10 @@ enable_testing()
 add_library(hayate_flags INTERFACE)
 target_include_directories(hayate_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
 target_compile_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-Wall;-Wextra;-Wno-missing-field-initializers>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns of std::string operator+ where nothing is wrong (GCC PR105651).
+  target_compile_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-Wno-restrict>)
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # The least machine: x86-64-v2. What is faster is chosen at run time.
   target_compile_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-march=x86-64-v2>)

@@ -8,8 +8,8 @@
 
 namespace hayate {
 
-/// Streaming XXH3-128 (https://github.com/Cyan4973/xxHash, stable since 0.8.0). Used for keys and for
-/// part checksums: it finds damage, it is no defence against an attacker.
+/// Streaming XXH3-128 (https://github.com/Cyan4973/xxHash, stable since 0.8.0). Used for keys and
+/// for part checksums: it finds damage, it is no defence against an attacker.
 class Hasher {
  public:
   Hasher();

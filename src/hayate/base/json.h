@@ -23,7 +23,8 @@ template <typename T>
 Result<T> Member(const Json& object, const char* key, const std::string& name) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   if (!object.is_object() || found == object.end()) {
-    return Fail(Fault::kInternal, "member \"" + std::string(key) + "\" is missing", {.object = name});
+    return Fail(Fault::kInternal, "member \"" + std::string(key) + "\" is missing",
+                {.object = name});
   }
   try {
     return found->template get<T>();

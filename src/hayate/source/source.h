@@ -13,7 +13,7 @@ namespace hayate::source {
 
 /// One input file, as found by a listing. What identifies its content without reading it.
 struct Object {
-  std::string uri;         ///< absolute path of a local file
+  std::string uri;  ///< absolute path of a local file
   int64_t size_bytes = 0;
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
