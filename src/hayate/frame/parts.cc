@@ -60,8 +60,14 @@ Result<bool> IsWhole(const std::string& dir, const Part& part, const std::string
   return checksum == part.checksum;
 }
 
-bool IsSidecar(const std::string& name) {
-  return name.starts_with("part-") && name.ends_with(".json");
+// "part-00007.json", and no value's "part-00007.value.json".
+bool IsSidecar(std::string_view name) {
+  constexpr std::string_view kPrefix = "part-";
+  constexpr std::string_view kSuffix = ".json";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return false;
+  name.remove_prefix(kPrefix.size());
+  name.remove_suffix(kSuffix.size());
+  return name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 bool IsOurs(const std::string& name) {
@@ -77,8 +83,15 @@ Status RemoveFile(const std::string& path) {
 }  // namespace
 
 Result<Part> AdoptPart(const std::string& dir, Part part) {
-  if (part.file.empty()) part.file = PartFileName(part.number, "." + part.codec);
+  if (part.file.empty()) {
+    part.file =
+        PartFileName(part.number, part.codec == "arrow" ? ".arrow" : ".value." + part.codec);
+  }
   const std::string path = Join(dir, part.file);
+  if (IsSidecar(part.file)) {
+    return Fail(Fault::kInternal, "a part cannot have the name of a sidecar", {.object = path},
+                "Name the file of a JSON value part-00000.value.json.");
+  }
   part.bytes = SizeOf(path);
   if (part.bytes < 0) return FailErrno(ENOENT, "the part to adopt is not there", {.object = path});
   ARROW_RETURN_NOT_OK(RemoveSidecar(dir, part.number));

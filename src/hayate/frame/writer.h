@@ -40,8 +40,11 @@ class PartWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Records a file that already lies in `dir` under its part name (a value written by Python, or a
-/// part from elsewhere) by computing its checksum and writing its sidecar.
+/// Records a file that already lies in `dir` (a value written by Python, or a part from elsewhere)
+/// by computing its checksum and writing its sidecar. `part.number`, `codec` and `file` say which;
+/// an empty `file` means `part-00007.arrow`, or `part-00007.value.<codec>` for a value: any name
+/// that begins with `part-00007.` will do but that of the sidecar. Schema and rows of an Arrow file
+/// are read from it.
 Result<Part> AdoptPart(const std::string& dir, Part part);
 
 /// The sidecars found in `dir`, by number: what an interrupted stage has already done. A sidecar
