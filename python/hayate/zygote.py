@@ -83,8 +83,7 @@ def _start_again(modules: list[str], threaded: dict[str, int]) -> None:
 
 
 def _interpreter_flags() -> list[str]:
-    # -E, -s and -X options of the way we were started; there is no public accessor.
-    return [f"-X{name}" for name in sys._xoptions] + ["-s"] * sys.flags.no_user_site
+    return ["-P"] * sys.flags.safe_path + ["-s"] * sys.flags.no_user_site
 
 
 def _serve(channel: Channel, supervisor: int) -> None:

@@ -41,10 +41,8 @@ struct PoolOptions {
   int hello_timeout_ms = 120'000;
   /// A child that was told to leave, or that closed its socket, is killed after this.
   int exit_timeout_ms = 5'000;
-  /// Children of dead workers are adopted and reaped here. Only for a process that has no other
-  /// children than the pool's.
-  bool adopt_orphans = true;
-  /// Called inside Submit, Wait and Shutdown. May be empty: lines then go to our standard error.
+  /// Called inside Submit, Wait and Shutdown; must not call the pool. May be empty: lines then go
+  /// to our standard error.
   std::function<void(const LogLine&)> on_log;
 
   Status Validate() const;
@@ -68,7 +66,9 @@ struct Event {
 ///
 /// One thread, which has to be the process's first and to outlive the pool (children die with the
 /// thread that started them). Blocks SIGINT, SIGTERM and SIGHUP while it lives: they come out of
-/// Wait. When the process dies, however it dies, its children are killed.
+/// Wait. When the process dies, however it dies, its children are killed. What the children's
+/// children leave behind is adopted (PR_SET_CHILD_SUBREAPER), reaped, and killed in the end: the
+/// process must have no other children than the pool's.
 class WorkerPool {
  public:
   static Result<std::unique_ptr<WorkerPool>> Make(PoolOptions options);
@@ -90,6 +90,13 @@ class WorkerPool {
 
   /// Modules for the zygote; takes effect when it is started, and restarts a running one.
   void set_preload(std::vector<std::string> modules);
+
+  /// Starts the zygote now, so that the first kFork task does not wait for its imports.
+  Status WarmUp();
+
+  /// Another descriptor that Wait watches (−1: none): it returns, maybe without an event, as soon
+  /// as `fd` is readable or closed by its other side. Not owned.
+  void set_wake_fd(int fd);
 
   /// Tasks in flight.
   int busy() const;
