@@ -15,8 +15,8 @@ struct InflateOptions {
 
 /// Text of a stream: gzip is recognised by its first bytes (1f 8b), not by its name; anything else
 /// passes through as it is. All members, empty members, extra header fields and trailing zero
-/// padding are read (RFC 1952); a truncated, corrupt member, or one whose CRC-32 or length is wrong,
-/// is Fault::kInput naming the object and the compressed byte.
+/// padding are read (RFC 1952); a truncated, corrupt member, or one whose CRC-32 or length is
+/// wrong, is Fault::kInput naming the object and the compressed byte.
 Result<std::unique_ptr<ByteStream>> MakeTextStream(std::unique_ptr<ByteStream> input,
                                                    InflateOptions options = {});
 
