@@ -1,0 +1,74 @@
+"""Mistakes in a job file or a stage: found early, told with the line and the remedy."""
+
+from __future__ import annotations
+
+HEAD = """
+import hayate as hy
+
+data = hy.csv("data.csv")
+"""
+
+
+def run(project, body: str, *words: str):
+    project.write("data.csv", "a,b\n1,2\n3,4\n")
+    (project.folder / "job.py").write_text(HEAD + body)
+    return project.hayate("run", "job.py", *words)
+
+
+def test_unknown_name_is_told_with_what_there_is(project):
+    ran = run(project, "@hy.stage\ndef s(dta):\n    return dta\n")
+    assert ran.code == 2, ran.err
+    assert "dta" in ran.err and "data" in ran.err and "job.py" in ran.err
+
+
+def test_cycle_is_told(project):
+    ran = run(project, "@hy.stage\ndef x(y):\n    return y\n\n@hy.stage\ndef y(x):\n    return x\n")
+    assert ran.code == 2, ran.err
+    assert "cycle" in ran.err and "x" in ran.err and "y" in ran.err
+
+
+def test_missing_parameter_is_told_with_the_option_to_give(project):
+    ran = run(project, "n = hy.param(int)\n\n@hy.stage\ndef s(data, n):\n    return data\n")
+    assert ran.code == 2, ran.err
+    assert "--set n=" in ran.err
+
+
+def test_stage_that_returns_none_is_told_with_its_line(project):
+    ran = run(project, "@hy.stage\ndef s(data):\n    data.sum()\n")
+    assert ran.code == 1, ran.err
+    assert "None" in ran.err and "stage s" in ran.err and "job.py" in ran.err
+
+
+def test_exception_comes_back_with_the_users_own_traceback(project):
+    ran = run(project, "@hy.stage\ndef s(data):\n    return data['nope']\n")
+    assert ran.code == 1, ran.err
+    assert "KeyError" in ran.err and "job.py" in ran.err and "data['nope']" in ran.err
+    assert "hayate/worker.py" not in ran.err
+
+
+def test_syntax_error_in_the_job_file_is_shown(project):
+    ran = run(project, "def broken(:\n")
+    assert ran.code != 0
+    assert "SyntaxError" in ran.err and "job.py" in ran.err
+
+
+def test_siblings_whose_schemas_conflict_name_both(project):
+    body = """
+@hy.stage(rows=1)
+def s(data):
+    import pandas as pd
+    return pd.DataFrame({"v": [int(data["a"].iloc[0])] if data["a"].iloc[0] == 1 else ["text"]})
+"""
+    ran = run(project, body)
+    assert ran.code == 1, ran.err
+    assert "column v" in ran.err and "int64" in ran.err and "str" in ran.err
+
+
+def test_missing_job_file_is_wrong_use(project):
+    ran = project.hayate("run", "nowhere.py")
+    assert ran.code == 2
+    assert "nowhere.py" in ran.err
+
+
+def test_unknown_option_is_wrong_use(project):
+    assert project.hayate("run", "--no-such-option").code == 2

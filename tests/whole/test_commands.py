@@ -1,0 +1,94 @@
+"""convert, ls, show, verify, gc: what each prints, and the exit codes."""
+
+from __future__ import annotations
+
+import gzip
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+
+
+@pytest.fixture
+def stored(project, clicks):
+    project.write("data.csv", clicks(0, 30))
+    project.write(
+        "job.py",
+        """
+        import hayate as hy
+
+        data = hy.csv("data.csv")
+
+        @hy.stage(rows=10)
+        def odd(data):
+            return data[data["event_id"] % 2 == 1]
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    return project
+
+
+@pytest.mark.parametrize("name", ["o.arrow", "o.parquet", "o.csv", "o.csv.gz"])
+def test_convert_there_and_back_is_equal(project, clicks, name):
+    text = clicks(0, 100)
+    project.write_gzip("in-0.csv.gz", text)
+    assert project.hayate("convert", "in-0.csv.gz", name).code == 0
+    if name in ("o.csv", "o.csv.gz"):
+        raw = (project.folder / name).read_bytes()
+        read = gzip.decompress(raw) if name.endswith("gz") else raw
+        assert read.splitlines()[1].startswith(b"0,0,0")
+    if name != "o.arrow":
+        assert project.hayate("convert", name, "back.csv").code == 0
+        first = pl.read_csv(project.folder / "back.csv")
+        assert first.equals(pl.read_csv(text.encode()))
+
+
+def test_parts_are_read_by_any_arrow_reader(stored):
+    (folder,) = (stored.folder / ".hayate/frames").glob("odd-*")
+    parts = sorted(folder.glob("part-*.arrow"))
+    events = [i for i in range(30) if i % 2 == 1]
+    read = [pa.ipc.open_file(str(part)).read_all() for part in parts]
+    assert pa.concat_tables(read)["event_id"].to_pylist() == events
+    assert pl.concat([pl.read_ipc(part) for part in parts])["event_id"].to_list() == events
+    table = pa.concat_tables(read)
+    assert duckdb.sql("select sum(event_id) from table").fetchone() == (sum(events),)
+
+
+def test_show_and_ls_tell_schema_and_rows(stored):
+    shown = stored.hayate("show", "odd")
+    assert shown.code == 0, shown.err
+    for word in ("event_id", "int64", "price", "double", "15", "c1"):
+        assert word in shown.out
+    listed = stored.hayate("ls")
+    assert listed.code == 0 and "odd" in listed.out and "data" in listed.out
+
+
+def test_verify_names_the_damaged_part(stored):
+    assert stored.hayate("verify").code == 0
+    (folder,) = (stored.folder / ".hayate/frames").glob("odd-*")
+    part = folder / "part-00001.arrow"
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(bytes(content))
+    ran = stored.hayate("verify")
+    assert ran.code == 1
+    assert "part-00001.arrow" in ran.err
+
+
+def test_gc_keeps_the_newest_and_what_is_left_still_serves(stored):
+    for k in range(5):
+        job = (stored.folder / "job.py").read_text()
+        (stored.folder / "job.py").write_text(job.replace("% 2 == 1", f"% 2 == {k}"))
+        assert stored.hayate("run", "job.py").code == 0
+        (stored.folder / "job.py").write_text(job)
+    assert stored.hayate("gc", "--keep-runs", "1").code == 0
+    assert len(list((stored.folder / ".hayate/frames").glob("odd-*"))) == 1
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "convert", "ls", "gc", "show", "verify"])
+def test_every_command_has_help_with_an_example(project, verb):
+    ran = project.hayate(verb, "--help")
+    assert ran.code == 0
+    assert "hayate " + verb in ran.out
