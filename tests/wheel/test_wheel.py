@@ -1,4 +1,4 @@
-"""pip install . into a fresh virtual environment, beside the lowest and the highest pyarrow and pandas."""
+"""pip install . into a fresh environment, beside the lowest and the highest pyarrow and pandas."""
 
 from __future__ import annotations
 

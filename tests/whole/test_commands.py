@@ -52,8 +52,9 @@ def test_parts_are_read_by_any_arrow_reader(stored):
     read = [pa.ipc.open_file(str(part)).read_all() for part in parts]
     assert pa.concat_tables(read)["event_id"].to_pylist() == events
     assert pl.concat([pl.read_ipc(part) for part in parts])["event_id"].to_list() == events
-    table = pa.concat_tables(read)
-    assert duckdb.sql("select sum(event_id) from table").fetchone() == (sum(events),)
+    with duckdb.connect() as connection:
+        connection.register("odd", pa.concat_tables(read))
+        assert connection.sql("select sum(event_id) from odd").fetchone() == (sum(events),)
 
 
 def test_show_and_ls_tell_schema_and_rows(stored):
