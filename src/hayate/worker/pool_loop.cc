@@ -40,7 +40,7 @@ Status WorkerPool::Impl::RunOnce(std::optional<Clock::time_point> until) {
   ReapOrphans();
   std::vector<pollfd> fds = {{signals_->fd(), POLLIN, 0}};
   std::vector<Watched> watched = {{nullptr, Source::kSignals}};
-  if (wake_fd_ >= 0) {
+  if (wake_fd_ >= 0 && !woken_) {
     fds.push_back({wake_fd_, POLLIN, 0});
     watched.push_back({nullptr, Source::kWake});
   }
