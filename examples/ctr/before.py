@@ -98,7 +98,7 @@ def run(data: Path, out: Path, clock: Clock) -> dict[str, float]:
     with clock.step("join") as step:
         features = pd.read_csv(out / "features.csv", **EXACT)
         items = read_export("items-*.csv.gz", data)
-        history = inside(step, lambda: ctrlib.item_history(ctrlib.item_days(features)))
+        history = inside(step, ctrlib.item_history, inside(step, ctrlib.item_days, features))
         examples = inside(step, ctrlib.add_items, features, items, history)
         examples.to_csv(out / "examples.csv", index=False)
         del features, examples

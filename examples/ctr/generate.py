@@ -2,10 +2,10 @@
 
     python generate.py --rows 2000000 --out data --seed 7 --shards 16
 
-`clicks-000000000000.csv.gz` and so on, a header in each, quotes only where needed, `... UTC` timestamps
-whose fraction is trimmed, null as an empty field and the empty string as `""`. Rows come in no order,
-as an export without ORDER BY. The same arguments give the same rows; a folder that is already there
-with the same arguments is left as it is.
+`clicks-000000000000.csv.gz` and so on, a header in each, quotes only where needed, `... UTC`
+timestamps whose fraction is trimmed, null as an empty field and the empty string as `""`. Rows come
+in no order, as an export without ORDER BY. The same arguments give the same rows; a folder that is
+already there with the same arguments is left as it is.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ QUERIES: tuple[str | None, ...] = (
     *(
         f"{kind}{thing}{size}"
         for kind in ("", "red ", "cheap ", "ＮＥＷ ", "中古 ", "kids' ", '"retro" ')
-        for thing in ("shoes", "sofa, grey", "コーヒー 豆", "ランニング シューズ", "usb c cable", "傘")
+        for thing in ("shoes", "sofa, grey", "コーヒー 豆", "ランニング シューズ", "usb c", "傘")
         for size in ("", " S", " XL", " 2m", ' 55"', " ３個セット", " gift")
     ),
 )
@@ -105,7 +105,7 @@ def skewed(rng: np.random.Generator, count: int, exponent: float, size: int) -> 
     """`size` indexes below `count`, a few of them very often (a Zipf law with a flat head)."""
     weights = (np.arange(count) + 5.0) ** -exponent
     edges = np.cumsum(weights)
-    return np.searchsorted(edges, rng.random(size) * edges[-1]).clip(max=count - 1)
+    return np.minimum(np.searchsorted(edges, rng.random(size) * edges[-1]), count - 1)
 
 
 def make_items(rng: np.random.Generator, rows: int) -> Items:
@@ -249,9 +249,9 @@ def write_items(path: Path, items: Items, rng: np.random.Generator) -> None:
     """The items table, one shard."""
     listed = FIRST_DAY.astype("datetime64[D]") - rng.integers(1, 900, len(items.item_id))
     words = rng.integers(0, len(CATEGORIES), len(items.item_id))
+    kinds = [(CATEGORIES[word] or "item").splitlines()[0] for word in words]
     titles = [
-        field(f'{(CATEGORIES[w] or "item").splitlines()[0]} No. {i}, "new"' if w % 3 else f"No. {i}")
-        for i, w in enumerate(words)
+        field(f'{kind} No. {i}, "new"' if i % 3 else f"No. {i}") for i, kind in enumerate(kinds)
     ]
     text = joined_bytes(
         [
@@ -293,7 +293,7 @@ def up_to_date(settings: Settings, out: Path) -> bool:
         if any(out.iterdir()):
             sys.exit(f"generate.py: {out} is not empty and holds no {MARKER}: give another --out")
         return False
-    return json.loads(marker.read_text()) == asdict(settings)
+    return bool(json.loads(marker.read_text()) == asdict(settings))
 
 
 def main() -> None:
