@@ -14,8 +14,6 @@
 namespace hayate::frame {
 namespace {
 
-constexpr int32_t kAlignmentBytes = 64;
-
 // What Arrow itself reports about a batch is the writer's fault, unless it came out of our sink.
 Status Explained(const Status& status, const std::string& path) {
   if (status.ok() || FaultDetail::Get(status) != nullptr) return status;
@@ -45,7 +43,6 @@ Result<std::unique_ptr<PartFile>> PartFile::Make(const std::string& dir, int64_t
   state->path = (std::filesystem::path(dir) / state->part.file).string();
   ARROW_ASSIGN_OR_RAISE(state->sink, FileSink::Create(state->path, /*with_checksum=*/true));
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
-  options.alignment = kAlignmentBytes;
   options.use_threads = false;
   auto writer = arrow::ipc::MakeFileWriter(state->sink, schema, options);
   ARROW_RETURN_NOT_OK(Explained(writer.status(), state->path));

@@ -39,6 +39,10 @@ Status Conflict(const std::string& stage, const Column& column, const Part& part
               "Return the same type from every partition, for instance with astype().");
 }
 
+// What a partition without rows left: no call was made for it, so it is neither a table nor a
+// value.
+bool IsNothing(const Part& part) { return part.rows == 0 && part.schema->num_fields() == 0; }
+
 class Unifier {
  public:
   explicit Unifier(std::string stage) : stage_(std::move(stage)) {}
@@ -124,11 +128,13 @@ class Unifier {
 Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& parts,
                                                     const std::string& stage) {
   std::vector<const Part*> tables;
+  std::vector<const Part*> nothings;
   for (const Part& part : parts) {
-    if (part.schema) tables.push_back(&part);
+    if (part.schema) (IsNothing(part) ? nothings : tables).push_back(&part);
   }
-  if (tables.empty()) return std::shared_ptr<arrow::Schema>();
-  if (tables.size() != parts.size()) {
+  const bool all_tables = tables.size() + nothings.size() == parts.size();
+  if (tables.empty()) return all_tables && !parts.empty() ? parts.front().schema : nullptr;
+  if (!all_tables) {
     const auto value =
         std::find_if(parts.begin(), parts.end(), [](const Part& p) { return !p.schema; });
     return Fail(Fault::kUserCode,
@@ -138,6 +144,7 @@ Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& par
                 "Return a table from every partition, or from none.");
   }
   const auto& first = tables.front()->schema;
+  tables.insert(tables.end(), nothings.begin(), nothings.end());
   if (std::all_of(tables.begin(), tables.end(),
                   [&](const Part* part) { return part->schema->Equals(*first, false); })) {
     return first;
