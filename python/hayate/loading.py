@@ -19,7 +19,7 @@ PROJECT_MARK = "__hayate_project__"
 
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):
-    """Compiles the text each time and keeps it for tracebacks and for the key of the code.
+    """Compiles the text each time and keeps it for tracebacks and for keys.
 
     Python's own cache trusts a modification time in whole seconds, so an edit within one second that
     keeps the length would run as the code from before it.
@@ -54,7 +54,8 @@ class _ProjectFinder(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         places = [self._directory] if path is None else list(path)  # type: ignore[call-overload]
         for place in places:
-            if not is_under(str(place), self._directory) or is_installed(str(place)):
+            inside = os.path.relpath(str(place), self._directory)
+            if not is_under(str(place), self._directory) or is_installed(inside):
                 continue
             finder = importlib.machinery.FileFinder(str(place), self._details)
             spec = finder.find_spec(fullname)

@@ -1,0 +1,539 @@
+"""The meaning of a stage's code: a digest for each thing that its function reaches.
+
+Followed from the function: functions, classes, values of globals and of closures, project modules,
+and the versions of the distributions that the reached code imports. Comments, docstrings,
+annotations and positions do not count. Never stale is worth more than never rerun: where something
+cannot be followed precisely, more is taken in.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from hayate.digest import Digester, NoContentError, digest_text
+from hayate.distributions import distributions_of, versions
+from hayate.errors import UsageError, Where, is_own_file
+from hayate.loading import PROJECT_MARK, is_installed, is_under, project_modules
+from hayate.parameters import Param, name_of
+from hayate.sources import Source
+from hayate.stages import Constant, Stage, StageOutput
+from hayate.syntax import (
+    Module,
+    bytecode_meaning,
+    chains,
+    code_of,
+    effects,
+    global_names,
+    imports,
+    meaning,
+)
+
+#: What a stage gets where nothing is said.
+_DISTRIBUTION_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow", "frame": ""}
+#: Calls at module level that change nothing that a stage could see.
+_HARMLESS = {"print", "logging", "warnings"}
+
+
+class CodeKeys:
+    """Digests of the stages of one job; what several stages share is parsed once.
+
+    Args:
+        main: name of the job file's module, whose things are called without it.
+    """
+
+    def __init__(self, main: str) -> None:
+        self._main = main
+        self._modules: dict[str, Module | None] = {}
+
+    def of(self, stage: Stage[..., Any]) -> dict[str, str]:
+        """Component → digest, the components named for people.
+
+        Raises:
+            UsageError: the code reads a parameter or source as a global, or a value that cannot be
+                compared between runs.
+        """
+        walk = _Walk(self._main, self.module_of_file)
+        walk.reach(stage.function, stage.name)
+        for module in list(project_modules()):
+            walk.effects_of(module)
+        for name, bound in stage.inputs.items():
+            if not isinstance(bound, (Param, Constant)):
+                form = stage.as_.get(name) or "pandas"
+                walk.components[f"as_ of {name}"] = form
+                walk.distribution(_DISTRIBUTION_OF_AS[form])
+        if len(stage.outputs) > 1:
+            walk.components["outputs"] = ", ".join(stage.outputs)
+        if stage.split:
+            walk.components["split"] = ", ".join(stage.split)
+        walk.components["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return walk.components
+
+    def constant(self, value: Any, label: str, where: Where) -> str:
+        """Digest of a value given by ``inputs=``, with the code in it.
+
+        Raises:
+            UsageError: it cannot be compared between runs.
+        """
+        walk = _Walk(self._main, self.module_of_file)
+        walk.value(value, label, where)
+        return digest_text(*(text for pair in sorted(walk.components.items()) for text in pair))
+
+    def module_of_file(self, path: str) -> Module | None:
+        if path not in self._modules:
+            self._modules[path] = Module.of_file(path)
+        return self._modules[path]
+
+
+class _Walk:
+    """One walk from a function over all that it reaches."""
+
+    def __init__(self, main: str, module_of_file: Any) -> None:
+        self.components: dict[str, str] = {}
+        self._main = main
+        self._module_of_file = module_of_file
+        self._labels: dict[int, str] = {}
+        self._kept: list[Any] = []  # keeps the ids in _labels from being used again
+        self._digester = Digester(lambda value: self.reach(value, ""), _is_declared_or_code)
+
+    # What can be reached. `reach` gives the label that stands for the thing in a digest.
+
+    def reach(self, value: Any, name: str, where: Where | None = None) -> str:
+        """Takes in any object; `name` is what the code that reached it calls it."""
+        if id(value) in self._labels:
+            return self._labels[id(value)]
+        self._kept.append(value)
+        self._labels[id(value)] = name
+        label = self._reach(value, name, where or Where())
+        self._labels[id(value)] = label
+        return label
+
+    def _reach(self, value: Any, name: str, where: Where) -> str:
+        if isinstance(value, Stage):
+            return self.reach(value.function, value.name)
+        if isinstance(value, (Param, Source, StageOutput)):
+            raise _read_as_global(value, name, where)
+        if isinstance(value, types.FunctionType):
+            return self._function(value, name)
+        if isinstance(value, types.ModuleType):
+            return self._whole_module(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, functools.partial):
+            inner = self.reach(value.func, name)
+            return self.value((value.args, value.keywords), f"arguments of {inner}", where)
+        if isinstance(value, types.MethodType):
+            return self.reach(value.__func__, name) + self.value(value.__self__, name, where)
+        if isinstance(value, (staticmethod, classmethod)):
+            return self.reach(value.__func__, name)
+        if isinstance(value, property):
+            parts = (value.fget, value.fset, value.fdel)
+            return " ".join(self.reach(one, name) for one in parts if one is not None)
+        wrapped = getattr(value, "__wrapped__", None) or getattr(value, "py_func", None)
+        if callable(wrapped):
+            # A cache, a compiled function: the settings stand in the decorator's text.
+            self._of_type(type(value))
+            return f"{type(value).__qualname__} {self.reach(wrapped, name)}"
+        if isinstance(value, types.GenericAlias):
+            return repr(value)
+        if isinstance(value, logging.Logger):
+            return "a logger"
+        if _is_builtin(value):
+            owner = getattr(value, "__self__", None)
+            if owner is not None and not isinstance(owner, (type, types.ModuleType)):
+                self.value(owner, name, where)
+            self._of_module(_module_name(value))
+            return f"{_module_name(value)}.{getattr(value, '__qualname__', name)}"
+        return self.value(value, f"global {name}", where)
+
+    def value(self, value: Any, label: str, where: Where) -> str:
+        """Takes in a value by its content and gives its label."""
+        if isinstance(value, (Param, Source, StageOutput)):
+            raise _read_as_global(value, label.removeprefix("global "), where)
+        try:
+            digest = self._digester.digest(value)
+        except NoContentError as error:
+            raise UsageError(
+                f"{label} cannot be compared between runs: {error}",
+                where,
+                "Make it inside of the stage, or read it as a source or a parameter.",
+            ) from None
+        self._of_type(type(value))
+        return self._add(label, digest)
+
+    def _add(self, label: str, digest: str) -> str:
+        free, count = label, 1
+        while self.components.get(free, digest) != digest:
+            count += 1
+            free = f"{label} #{count}"
+        self.components[free] = digest
+        return free
+
+    # Functions
+
+    def _function(self, function: types.FunctionType, name: str) -> str:
+        code = function.__code__
+        owner = _module_name(function)
+        if not _is_project(owner, code.co_filename):
+            self._of_module(owner)
+            wrapped = getattr(function, "__wrapped__", None)
+            if wrapped is not None:
+                self.reach(wrapped, name)
+            for cell in function.__closure__ or ():
+                content = _cell_content(cell)
+                if isinstance(content, (types.FunctionType, type)):
+                    self.reach(content, name)
+            return f"{owner}.{function.__qualname__}"
+        called = code.co_qualname if code.co_name != "<lambda>" else name or "lambda"
+        label = self._qualified(owner, called) + "()"
+        module = self._module_of_file(code.co_filename)
+        node = module.function(code) if module is not None else None
+        text = meaning(node) if node is not None else bytecode_meaning(code)
+        label = self._add(label, digest_text(text))
+        self._labels[id(function)] = label
+        where = Where(object=code.co_filename, line=code.co_firstlineno)
+        used = chains(node) if node is not None else {}
+        names = global_names(code)
+        if node is not None and not isinstance(node, ast.Lambda):
+            for decorator in node.decorator_list:
+                names |= chains(decorator).keys()
+        self._names(names, used, function.__globals__, where)
+        for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            self._variable(_cell_content(cell), variable, used, label, where)
+        defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        if defaults:
+            self.value(defaults, f"defaults of {label}", where)
+        attributes = {name: one for name, one in vars(function).items() if name != "__wrapped__"}
+        if attributes:
+            self.value(attributes, f"attributes of {label}", where)
+        if node is not None:
+            self._imports(node, used, function.__globals__, where)
+        return label
+
+    def _variable(
+        self,
+        value: Any,
+        variable: str,
+        used: Mapping[str, set[tuple[str, ...]]],
+        label: str,
+        where: Where,
+    ) -> None:
+        """A variable of an enclosing function."""
+        if value is _EMPTY:
+            return
+        if _is_code(value):
+            self._chains(value, variable, used.get(variable, {()}), where)
+        else:
+            self.value(value, f"variable {variable} of {label}", where)
+
+    def _names(
+        self,
+        names: set[str],
+        used: Mapping[str, set[tuple[str, ...]]],
+        namespace: Mapping[str, Any],
+        where: Where,
+    ) -> None:
+        for name in sorted(names):
+            if name in namespace and not name.startswith("__"):
+                self._chains(namespace[name], name, used.get(name, {()}), where, namespace)
+
+    def _chains(
+        self,
+        value: Any,
+        name: str,
+        attributes: set[tuple[str, ...]],
+        where: Where,
+        namespace: Mapping[str, Any] | None = None,
+    ) -> None:
+        """What `name.a.b` stands for: modules are looked through, anything else is taken in."""
+        for chain in sorted(attributes):
+            current, called, rest = value, name, list(chain)
+            while isinstance(current, types.ModuleType) and rest:
+                inner = _attribute(current, rest[0])
+                if inner is _EMPTY:
+                    break
+                if not _is_project_module(current) and not isinstance(inner, types.ModuleType):
+                    break
+                namespace = vars(current)
+                current, called = inner, rest.pop(0)
+            owner = str((namespace or {}).get("__name__", self._main))
+            plain = not _is_code(current)
+            self.reach(current, self._qualified_value(owner, called) if plain else called, where)
+
+    def _qualified(self, module: str, name: str) -> str:
+        return name if module == self._main else f"module {module}.{name}"
+
+    def _qualified_value(self, module: str, name: str) -> str:
+        return name if module == self._main else f"{module}.{name}"
+
+    # Classes
+
+    def _class(self, kind: type) -> str:
+        owner, qualname = kind.__module__, kind.__qualname__
+        module = sys.modules.get(owner)
+        path = str(getattr(module, "__file__", "") or "")
+        if not _is_project(owner, path):
+            self._of_module(owner)
+            return f"{owner}.{qualname}"
+        label = self._qualified(owner, f"class {qualname}")
+        if owner != self._main:
+            label = f"class {owner}.{qualname}"
+        self._labels[id(kind)] = label
+        where = Where(object=path)
+        source = self._module_of_file(path)
+        nodes = source.classes(qualname) if source is not None else []
+        self._add(label, digest_text(*map(meaning, nodes)))
+        for base in (*kind.__bases__, type(kind)):
+            self.reach(base, base.__name__)
+        namespace = vars(module) if module is not None else {}
+        for node in nodes:
+            used = chains(node)
+            names = {
+                name
+                for name in global_names(code_of(node))
+                if not isinstance(namespace.get(name), (Param, Source))
+            }
+            self._names(names, used, namespace, where)
+            self._imports(node, used, namespace, where)
+        for member in vars(kind).values():
+            self._member(member, bool(nodes), where)
+        if not nodes:
+            plain = {name: one for name, one in vars(kind).items() if not name.startswith("__")}
+            self.value(plain, f"members of {label}", where)
+        return label
+
+    def _member(self, member: Any, has_source: bool, where: Where) -> None:
+        """A method may close over variables, read a parameter as a global, or come from a call."""
+        function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        if not isinstance(function, types.FunctionType):
+            return
+        written = function.__code__.co_filename == where.object
+        if not (has_source and written):
+            if written:
+                self.reach(function, function.__name__)
+            return
+        method = Where(object=where.object, line=function.__code__.co_firstlineno)
+        for name in global_names(function.__code__):
+            found = function.__globals__.get(name)
+            if isinstance(found, (Param, Source)):
+                raise _read_as_global(found, name, method)
+        for variable, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            if variable != "__class__":
+                label = f"{function.__qualname__}()"
+                self._variable(_cell_content(cell), variable, {}, label, method)
+
+    # Modules and distributions
+
+    def _whole_module(self, module: types.ModuleType) -> str:
+        name = module.__name__
+        if not _is_project_module(module):
+            self._of_module(name)
+            return f"module {name}"
+        label = f"module {name}"
+        self._labels[id(module)] = label
+        source = self._module_of_file(str(module.__file__ or ""))
+        if source is not None:
+            self._add(label, digest_text(meaning(source.tree)))
+        for called, value in sorted(vars(module).items()):
+            if _is_code(value) and not called.startswith("__"):
+                self.reach(value, called)
+        return label
+
+    def effects_of(self, module: types.ModuleType) -> None:
+        """Statements of a project's module that act on others, whoever reads what they set."""
+        source = self._module_of_file(str(module.__file__ or ""))
+        if source is None:
+            return
+        namespace = vars(module)
+        texts = []
+        for node in effects(source):
+            used = chains(node)
+            quiet = _HARMLESS & used.keys() or any(
+                isinstance(namespace.get(name), logging.Logger) for name in used
+            )
+            if quiet:
+                continue
+            texts.append(meaning(node))
+            where = Where(object=str(module.__file__), line=node.lineno)
+            for name in sorted(global_names(code_of(node))):
+                # No stage reads these by name, so one without content is no reason to stop.
+                with contextlib.suppress(UsageError):
+                    self._names({name}, used, namespace, where)
+        if texts:
+            file = os.path.basename(str(module.__file__))
+            self._add(f"module-level statements of {file}", digest_text(*texts))
+
+    def _imports(
+        self,
+        node: ast.AST,
+        used: Mapping[str, set[tuple[str, ...]]],
+        namespace: Mapping[str, Any],
+        where: Where,
+    ) -> None:
+        """Imports inside of a function."""
+        package = str(namespace.get("__package__") or "")
+        for one in imports(node):
+            if isinstance(one, ast.Import):
+                for alias in one.names:
+                    module = self._imported(alias.name)
+                    if module is None:
+                        continue
+                    bound = alias.asname or alias.name.partition(".")[0]
+                    start = module if alias.asname else sys.modules[bound]
+                    self._chains(start, bound, used.get(bound, {()}), where)
+                continue
+            target = "." * one.level + (one.module or "")
+            if one.level:
+                target = importlib.util.resolve_name(target, package)
+            module = self._imported(target)
+            if module is None:
+                continue
+            for alias in one.names:
+                value = _attribute(module, alias.name)
+                if value is _EMPTY:
+                    value = self._imported(f"{target}.{alias.name}")
+                if alias.name == "*" or value is None:
+                    self.reach(module, target)
+                    continue
+                bound = alias.asname or alias.name
+                self._chains(value, bound, used.get(bound, {()}), where, vars(module))
+
+    def _imported(self, name: str) -> types.ModuleType | None:
+        """The module if it is the project's own; a library is only noted, not imported."""
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top == "hayate":
+            return None
+        if top not in sys.modules:
+            spec = importlib.util.find_spec(top)
+            if spec is None:
+                self._add(f"import {top}", "absent")
+                return None
+            places = [spec.origin or "", *(spec.submodule_search_locations or [])]
+            if any(is_installed(place) for place in places):
+                self.distribution_of_module(top)
+                return None
+        elif not _is_project_module(sys.modules[top]):
+            self._of_module(top)
+            return None
+        return importlib.import_module(name)
+
+    def _of_type(self, kind: type) -> None:
+        self._of_module(kind.__module__)
+
+    def _of_module(self, name: str) -> None:
+        """Notes the distribution of a library's module."""
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top in ("hayate", "__main__", ""):
+            return
+        module = sys.modules.get(top)
+        if module is not None and _is_project_module(module):
+            return
+        self.distribution_of_module(top)
+
+    def distribution_of_module(self, top: str) -> None:
+        found = distributions_of(top)
+        for name in found:
+            self.distribution(name)
+        if not found:
+            path = str(getattr(sys.modules.get(top), "__file__", "") or "")
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    self._add(f"module {top}", digest_text(file.read().hex()))
+
+    def distribution(self, name: str) -> None:
+        self.components.update(versions(name))
+
+
+_EMPTY: Any = object()
+
+
+def _read_as_global(value: Any, name: str, where: Where) -> UsageError:
+    kind = "parameter" if isinstance(value, Param) else "source"
+    called = name_of(value) if isinstance(value, Param) else value.name
+    return UsageError(
+        f"{kind} {called or name} is read as a global, where it has no value",
+        where,
+        f"Take it as an argument of the stage, def stage(…, {called or name}), and pass it on to "
+        "helpers.",
+    )
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, (type, types.ModuleType, types.FunctionType, Stage)) or (
+        callable(value) and (_is_builtin(value) or hasattr(value, "__wrapped__"))
+    )
+
+
+def _is_declared_or_code(value: Any) -> bool:
+    return isinstance(value, (Param, Source, StageOutput, Stage)) or _is_code(value)
+
+
+def _is_builtin(value: Any) -> bool:
+    return isinstance(
+        value,
+        (
+            types.BuiltinFunctionType,
+            types.MethodWrapperType,
+            types.WrapperDescriptorType,
+            types.MethodDescriptorType,
+            types.ClassMethodDescriptorType,
+        ),
+    ) or (type(value).__module__ == "numpy" and type(value).__name__ == "ufunc")
+
+
+def _module_name(value: Any) -> str:
+    return str(getattr(value, "__module__", None) or "")
+
+
+def _attribute(module: types.ModuleType, name: str) -> Any:
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        return _EMPTY
+
+
+def _cell_content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY
+
+
+def _is_project_module(module: types.ModuleType) -> bool:
+    path = getattr(module, "__file__", None)
+    if path is None:
+        # A folder without __init__.py.
+        return any(_is_project(module.__name__, place) for place in getattr(module, "__path__", []))
+    return _is_project(module.__name__, str(path))
+
+
+def _is_project(module: str, path: str) -> bool:
+    """Whether code is the user's own: neither installed, nor of Python, nor of hayate."""
+    if PROJECT_MARK in getattr(sys.modules.get(module), "__dict__", {}):
+        return True
+    if path.startswith("<"):
+        # Made by exec: it belongs to the module that made it.
+        owner = sys.modules.get(module)
+        path = str(getattr(owner, "__file__", "") or "") if owner is not None else ""
+    if not path or is_own_file(path) or is_installed(path):
+        return False
+    return not any(is_under(path, root) for root in _standard_library())
+
+
+@functools.cache
+def _standard_library() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    roots = {paths["stdlib"], paths["platstdlib"]}
+    return tuple(sorted({*roots, *map(os.path.realpath, roots)}))
