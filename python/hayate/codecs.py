@@ -185,15 +185,26 @@ def _skops_knows(value: Any) -> bool:
 
 
 def write_value(
-    value: Any, directory: str, number: int, extra: dict[str, Any] | None = None
+    value: Any,
+    directory: str,
+    number: int,
+    extra: dict[str, Any] | None = None,
+    codec: Codec | None = None,
 ) -> dict[str, Any]:
     """Stores a value as part `number` of a frame; returns the part's sidecar.
+
+    Args:
+        value: anything but a table.
+        directory: of the frame; made if it is not there.
+        number: of the part.
+        extra: kept in the sidecar beside what the codec keeps.
+        codec: instead of the one that suits the value.
 
     Raises:
         UsageError: the value cannot be stored even by pickling.
         StorageError: the disk is full or failed.
     """
-    codec = codec_of(value)
+    codec = codec or codec_of(value)
     file = f"part-{number:05d}{codec.extension}"
     if codec is JSON:
         file = f"part-{number:05d}.value.json"  # part-00000.json is the sidecar's name
@@ -250,7 +261,8 @@ def read_value(path: str, codec: str, extra: dict[str, Any]) -> Any:
 
 def is_shared(manifest: Manifest) -> bool:
     """Whether the values of a frame may be kept and handed to several calls."""
-    return all(one["codec"] in _BY_NAME and _BY_NAME[one["codec"]].is_shared for one in manifest.parts)
+    codecs = {part["codec"] for part in manifest.parts if part["codec"] != "arrow"}
+    return all(name in _BY_NAME and _BY_NAME[name].is_shared for name in codecs)
 
 
 def load_values(manifest: Manifest) -> Any:
@@ -259,11 +271,13 @@ def load_values(manifest: Manifest) -> Any:
     The list is in the order of the partitions; for ``group_by`` one value per group, groups by
     first appearance.
     """
+    # A partition without rows has no value; its part is a table without columns.
+    parts = [part for part in manifest.parts if part["codec"] != "arrow"]
+    extras = [part.get("extra") or {} for part in parts]
     values = [
-        read_value(manifest.part_path(part), part["codec"], part.get("extra") or {})
-        for part in manifest.parts
+        read_value(manifest.part_path(part), part["codec"], extra)
+        for part, extra in zip(parts, extras, strict=True)
     ]
-    extras = [part.get("extra") or {} for part in manifest.parts]
     if any("first_rows" in extra for extra in extras):
         return [value for _, value in sorted(_by_group(values, extras), key=lambda pair: pair[0])]
     if len(values) == 1 and extras[0].get("mode") == "once":

@@ -1,0 +1,233 @@
+"""A Python worker: ``python -m hayate.worker`` runs the tasks that the supervisor sends.
+
+It holds no state that a task needs: any worker may run any task, and a killed one is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import logging
+import os
+import pickle
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from hayate import arguments as inputs
+from hayate import errors
+from hayate.errors import HayateError, InternalError, StageError, Where
+from hayate.protocol import Channel, ProtocolError, hello
+from hayate.results import Results
+
+_LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+
+
+def main(channel: Channel | None = None) -> int:
+    """Says hello and runs tasks until it is told to leave or the other side is gone.
+
+    Args:
+        channel: the socket to the supervisor; by default that of ``HAYATE_FD``.
+
+    Returns:
+        The process's exit code.
+    """
+    channel = channel or Channel.from_environment()
+    _configure_log()
+    channel.send(hello("python"))
+    worker = Worker(channel)
+    while True:
+        message = channel.receive()
+        if message is None or message["type"] == "exit":
+            return 0
+        if message["type"] != "task":
+            raise ProtocolError(f"a worker cannot do {message['type']!r}")
+        channel.send(worker.run(message))
+
+
+def _configure_log() -> None:
+    """Every line that is printed or logged reaches the supervisor's pipe when it is complete."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    logging.captureWarnings(True)
+
+
+class UserFunction:
+    """The function of a task, called with arguments by name; measures the time inside it.
+
+    Attributes:
+        line: where the function stands, for errors.
+        cpu_s, wall_s: spent inside the function so far, all its threads together.
+    """
+
+    def __init__(self, function: Callable[..., Any], run: Callable[[dict[str, Any]], Any]) -> None:
+        self._run = run
+        self.line = _line_of(function)
+        self.cpu_s = 0.0
+        self.wall_s = 0.0
+
+    def __call__(self, arguments: dict[str, Any]) -> Any:
+        cpu, wall = time.process_time(), time.monotonic()
+        try:
+            return self._run(arguments)
+        except SystemExit as error:
+            raise StageError(
+                f"the function called sys.exit({error.code!r})",
+                replace(self.line, **_last_line(error)),
+                "Raise an exception, or return.",
+                errors.format_user_traceback(error),
+            ) from error
+        finally:
+            self.cpu_s += time.process_time() - cpu
+            self.wall_s += time.monotonic() - wall
+
+
+class Worker:
+    """Runs tasks of kind "stage", one at a time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._whole = inputs.WholeInputs()
+        self._job: tuple[str, Any] | None = None
+        self._pickled: tuple[str, Any] | None = None
+
+    def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a task: ``done`` or ``failed``. Never raises for what the user's code does."""
+        cpu, wall = time.process_time(), time.monotonic()
+        function: UserFunction | None = None
+        answer: dict[str, Any]
+        try:
+            if task["kind"] != "stage":
+                raise InternalError(f"a Python worker cannot do a task of kind {task['kind']!r}")
+            self._whole.for_stage(f"{task.get('job', '')}:{task['stage']}")
+            _limit_threads(int(task.get("threads") or 1))
+            function, value_of = self._function(task)
+            parts = self._call(task, function, value_of)
+            answer = {"type": "done", "task": task["id"], "result": {"parts": parts}, "warnings": []}
+        except (Exception, SystemExit) as error:
+            answer = {"type": "failed", "task": task["id"], "error": _report(error, task)}
+        sys.stdout.flush()
+        sys.stderr.flush()
+        answer["usage"] = {
+            "cpu_s": time.process_time() - cpu,
+            "wall_s": time.monotonic() - wall,
+            "user_cpu_s": function.cpu_s if function else 0.0,
+            "user_wall_s": function.wall_s if function else 0.0,
+            "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        return answer
+
+    def _function(
+        self, task: Mapping[str, Any]
+    ) -> tuple[UserFunction, Callable[[Mapping[str, Any]], Any]]:
+        if task.get("function"):
+            function = self._unpickled(task["function"]["cloudpickle"])
+            return UserFunction(function, lambda found: _call(function, found)), _plain_value
+        stage = self._loaded_job(task["job"], task.get("set") or {}).stages[task["stage"]]
+        return UserFunction(stage.function, stage.run), lambda spec: stage.value(spec["param"], spec)
+
+    def _loaded_job(self, path: str, texts: Mapping[str, str]) -> Any:
+        if self._job is None or self._job[0] != path:
+            from hayate.job import load_job
+
+            self._job = (path, load_job(path, texts))
+        return self._job[1]
+
+    def _unpickled(self, path: str) -> Any:
+        if self._pickled is None or self._pickled[0] != path:
+            with open(path, "rb") as file:
+                self._pickled = (path, pickle.load(file))
+        return self._pickled[1]
+
+    def _call(
+        self,
+        task: Mapping[str, Any],
+        function: UserFunction,
+        value_of: Callable[[Mapping[str, Any]], Any],
+    ) -> list[dict[str, Any]]:
+        partition = task.get("partition") if task["mode"] != "once" else None
+        results = Results(task["stage"], partition, function.line, task["mode"], task["outputs"])
+        if inputs.is_empty_partition(task):
+            return results.write_nothing()
+        if task["mode"] == "group":
+            return self._call_by_group(task, function, results, value_of)
+        found = inputs.arguments(task, self._whole, value_of)
+        if task["mode"] == "items":
+            (items,) = found.values()
+            return results.write_items([function({"": item}) for item in items])
+        return results.write(function(found))
+
+    def _call_by_group(
+        self,
+        task: Mapping[str, Any],
+        function: UserFunction,
+        results: Results,
+        value_of: Callable[[Mapping[str, Any]], Any],
+    ) -> list[dict[str, Any]]:
+        names = [spec["param"] for spec in inputs.split_specs(task)]
+        others = {**task, "inputs": [one for one in task["inputs"] if one["param"] not in names]}
+        groups = inputs.grouped_arguments(task)
+        if not len(groups):
+            whole = inputs.arguments(others, self._whole, value_of)
+            return results.write(
+                function({**dict(zip(names, inputs.empty_arguments(task), strict=True)), **whole})
+            )
+        returned = []
+        for rows in groups:
+            whole = inputs.arguments(others, self._whole, value_of)
+            returned.append(function({**dict(zip(names, rows, strict=True)), **whole}))
+        return results.write_groups(returned, groups.first_rows)
+
+
+def _call(function: Callable[..., Any], found: dict[str, Any]) -> Any:
+    """Calls with arguments by name; the name "" stands for the first by position."""
+    positional = [found[""]] if "" in found else []
+    result = function(*positional, **{name: value for name, value in found.items() if name})
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _plain_value(spec: Mapping[str, Any]) -> Any:
+    return spec["value"]
+
+
+def _limit_threads(threads: int) -> None:
+    """Arrow's own threads; those of OpenMP and Polars come with the environment."""
+    if pa.cpu_count() != threads:
+        pa.set_cpu_count(threads)
+
+
+def _line_of(function: Any) -> Where:
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    if code is None:
+        return Where()
+    return Where(object=os.path.abspath(code.co_filename), line=code.co_firstlineno)
+
+
+def _last_line(error: BaseException) -> dict[str, Any]:
+    found = errors.last_user_frame(error.__traceback__)
+    return {"object": found[0], "line": found[1]} if found else {}
+
+
+def _report(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol's error object, with the stage and the partition filled in."""
+    report = errors.to_json(error)
+    where = {"stage": task.get("stage", ""), **report.get("where", {})}
+    if task.get("mode") != "once" and task.get("partition") is not None:
+        where.setdefault("partition", task["partition"])
+    report["where"] = where
+    if isinstance(error, HayateError) and not report["traceback"]:
+        if errors.last_user_frame(error.__traceback__) is not None:
+            report["traceback"] = errors.format_user_traceback(error)
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())
