@@ -12,7 +12,7 @@ STEPS = ("extract", "features", "join", "train", "predict", "evaluate")
 STEP_OF_NODE = {
     "clicks": "extract",
     "items": "extract",
-    "features": "features",
+    "features": "features",  # with the copy of the clicks that is split by user
     "item_days": "join",
     "item_history": "join",
     "examples": "join",
