@@ -187,7 +187,7 @@ def to_json(error: BaseException) -> dict[str, Any]:
 
 
 def is_own_file(filename: str) -> bool:
-    """Whether a frame's file is the machinery around the user's code: hayate or the import system."""
+    """Whether a frame's file is the machinery around the user's code: hayate, or imports."""
     own = os.path.dirname(os.path.abspath(__file__)) + os.sep
     return filename.startswith(("<frozen importlib", own))
 

@@ -21,7 +21,7 @@ PROJECT_MARK = "__hayate_project__"
 class _SourceLoader(importlib.machinery.SourceFileLoader):
     """Compiles the text each time and keeps it for tracebacks and for keys.
 
-    Python's own cache trusts a modification time in whole seconds, so an edit within one second that
+    Python's own cache trusts modification times in whole seconds: an edit within one second that
     keeps the length would run as the code from before it.
     """
 

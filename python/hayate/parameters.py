@@ -118,8 +118,8 @@ class Param:
         raise UsageError(
             f"parameter {name} is used as a global, where it has no value",
             caller().where(),
-            f"Take it as an argument of the stage, def stage(…, {name}), and pass it on to helpers; "
-            f'in a path write "{{{name}}}" in a plain string.',
+            f"Take it as an argument of the stage, def stage(…, {name}), and pass it on to "
+            f'helpers; in a path write "{{{name}}}" in a plain string.',
         )
 
     def __getattr__(self, attribute: str) -> NoReturn:

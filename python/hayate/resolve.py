@@ -96,8 +96,6 @@ def _name_declarations(graph: Graph, registry: Registry) -> None:
             graph.nodes.append(node)
         elif isinstance(node, Stage):
             take("stage", node.name, node.location)
-            for name in node.outputs if node.outputs != (node.name,) else ():
-                take("output", name, node.location)
             graph.stages[node.name] = node
             graph.nodes.append(node)
 
@@ -114,11 +112,25 @@ def _variable_of(source: Source) -> str:
 
 
 def _producers(graph: Graph) -> dict[str, Source | StageOutput]:
+    """What a name means. Outputs of several stages may share one (folds made in a loop); then it
+    means none of them."""
     found: dict[str, Source | StageOutput] = {**graph.sources}
+    shared: set[str] = set()
     for made in graph.stages.values():
         for index, name in enumerate(made.outputs):
+            taken = graph.sources.get(name) or graph.params.get(name)
+            if taken is None and name != made.name:
+                taken = graph.stages.get(name)
+            if taken is not None:
+                raise UsageError(
+                    f'output "{name}" of stage {made.name} has the name of something else',
+                    made.location.where(),
+                    "Give each parameter, source, stage and output a name of its own.",
+                )
+            if name in found:
+                shared.add(name)
             found[name] = StageOutput(made, index)
-    return found
+    return {name: one for name, one in found.items() if name not in shared}
 
 
 def _resolve_inputs(
@@ -159,6 +171,13 @@ def _by_name(
             f"stage {made.name} reads {name}, which has {len(several.outputs)} outputs",
             made.location.where(),
             f"Read one of them: {', '.join(several.outputs)}.",
+        )
+    sharing = [one.name for one in graph.stages.values() if name in one.outputs]
+    if sharing:
+        raise UsageError(
+            f'stage {made.name} reads "{name}", an output of {", ".join(sharing)}',
+            made.location.where(),
+            f'Say which: hy.stage(…, inputs={{"{name}": {sharing[0]}["{name}"]}}).',
         )
     # An alias: the variable of the module that declares the stage, under another name.
     alias = made.location.namespace.get(name)

@@ -1,0 +1,30 @@
+"""Where the hayate command's program lies, and how a process of Python starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hayate.errors import InternalError, Where
+
+
+def program() -> str:
+    """The path of the program inside of the package; HAYATE_COMMAND names another.
+
+    Raises:
+        InternalError: it is not there, or cannot be executed.
+    """
+    inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "hayate")
+    path = os.environ.get("HAYATE_COMMAND") or inside
+    if not os.access(path, os.X_OK):
+        raise InternalError(
+            "the hayate program is missing from the installed package",
+            Where(object=path),
+            "Install the package again: pip install --force-reinstall hayate.",
+        )
+    return path
+
+
+def environment() -> dict[str, str]:
+    """The environment for it: children run this Python and find this hayate."""
+    return {**os.environ, "HAYATE_PYTHON": sys.executable}
