@@ -58,6 +58,8 @@ Status Expand(const fs::path& prefix, const std::vector<std::string>& components
   return Status::OK();
 }
 
+}  // namespace
+
 Result<Object> Stat(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0)
@@ -73,8 +75,6 @@ Result<Object> Stat(const std::string& path) {
                 .ctime_ns = info.st_ctim.tv_sec * kNanosecondsPerSecond + info.st_ctim.tv_nsec,
                 .inode = info.st_ino};
 }
-
-}  // namespace
 
 Json ToJson(const Object& object) {
   return {{"uri", object.uri},

@@ -23,6 +23,9 @@ struct Object {
 Json ToJson(const Object& object);
 Result<Object> ObjectFromJson(const Json& json);
 
+/// A file as it is now. Fault::kInput if it is not there or is a folder.
+Result<Object> Stat(const std::string& path);
+
 /// Expands paths and globs (`*`, `?`, `[…]`, `**` for any depth) into files, in the order of
 /// `patterns` and by name within one. Hidden files are matched only by a pattern that starts with a
 /// dot there. A path that does not exist or a glob without a match is an error (Fault::kInput) that
