@@ -55,6 +55,8 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
     try:
         schema = pa.Schema.from_pandas(frame.iloc[:0])
     except (ValueError, TypeError, pa.ArrowException) as error:
+        for at, name in enumerate(frame.columns):
+            _array(frame.iloc[:0, at], str(name))  # names the column, if it is one
         raise UsageError(
             f"the data frame cannot be stored: {error}",
             fix="Give its columns and index levels plain names and types that Arrow has.",
