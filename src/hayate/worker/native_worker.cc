@@ -64,10 +64,10 @@ Status Serve(Channel* channel) {
       {{"type", "hello"}, {"role", "native"}, {"pid", getpid()}, {"threads", ThreadCount()}}));
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const std::optional<Json> message, channel->Receive());
-    if (!message || (*message)["type"] == "exit") return Status::OK();
-    if ((*message)["type"] != "task") {
-      return Fail(Fault::kInternal, "a message of unknown type " + (*message)["type"].dump());
-    }
+    if (!message) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(const auto type, Member<std::string>(*message, "type", "a message"));
+    if (type == "exit") return Status::OK();
+    if (type != "task") return Fail(Fault::kInternal, "a message of unknown type " + type);
     ARROW_ASSIGN_OR_RAISE(const auto id, Member<int64_t>(*message, "id", "a task"));
     ARROW_RETURN_NOT_OK(channel->Send(RunAndAnswer(*message, id, channel)));
   }

@@ -57,7 +57,9 @@ void WorkerPool::Impl::RequestForks() {
   }
   if (zygote_ == nullptr || zygote_->state != State::kIdle) return;
   for (size_t i = 0; i < children_.size(); ++i) {
-    if (children_[i]->state == State::kWanted) RequestFork(children_[i].get());
+    if (children_[i]->state == State::kWanted && zygote_->socket_open) {
+      RequestFork(children_[i].get());
+    }
   }
 }
 
@@ -67,8 +69,12 @@ void WorkerPool::Impl::RequestFork(Child* child) {
   child->fork_id = next_fork_id_++;
   const Json request = {{"type", "task"}, {"id", child->fork_id}, {"kind", "fork"}};
   const Status sent = zygote_->channel.Send(request, {pipes->theirs.fd(), pipes->log_write.get()});
-  // A zygote that cannot be reached is about to be noticed as ended; the child stays wanted.
-  if (!sent.ok()) return Kill(zygote_, "could not be asked for a worker (" + sent.message() + ")");
+  if (!sent.ok()) {
+    // Most likely it is ending, and its end says more than we could. The child stays wanted.
+    zygote_->socket_open = false;
+    return zygote_->SetDeadline(options_.exit_timeout_ms,
+                                "could not be asked for a worker (" + sent.message() + ")");
+  }
   child->channel = std::move(pipes->ours);
   child->socket_open = true;
   child->log = std::move(pipes->log_read);
