@@ -89,8 +89,8 @@ def stage(
         split: the parameters that are split; by default the first that reads rows. The others are
             passed whole.
         outputs: names of several results; the function then returns a tuple or a dict of them.
-        as_: "pandas" (the default), "polars", "arrow" or "frame", for all inputs or by parameter; an
-            annotation (pl.DataFrame, pa.Table, …) says the same.
+        as_: "pandas" (the default), "polars", "arrow" or "frame", for all inputs or by parameter;
+            an annotation (pl.DataFrame, pa.Table, …) says the same.
         cores: cores of one call; by default one for a split stage and all for one that runs once.
 
     Raises:

@@ -152,9 +152,9 @@ def param(kind: Any, *, default: Any = _REQUIRED) -> Any:
     """Declares a parameter of the job; its name is that of the module variable it is bound to.
 
     Args:
-        kind: str, int, float, bool, datetime.date, datetime.datetime, pathlib.Path, an Enum class or
-            typing.Literal[…]. A path given by ``--set`` is relative to the directory in which the
-            command was started, a default to the job file.
+        kind: str, int, float, bool, datetime.date, datetime.datetime, pathlib.Path, an Enum
+            class or typing.Literal[…]. A path given by ``--set`` is relative to the directory in
+            which the command was started, a default to the job file.
         default: a value of that type, None, or ``hy.today(…)``. Without one the parameter is
             required.
 

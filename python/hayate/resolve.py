@@ -118,10 +118,8 @@ def _producers(graph: Graph) -> dict[str, Source | StageOutput]:
     shared: set[str] = set()
     for made in graph.stages.values():
         for index, name in enumerate(made.outputs):
-            taken = graph.sources.get(name) or graph.params.get(name)
-            if taken is None and name != made.name:
-                taken = graph.stages.get(name)
-            if taken is not None:
+            stage_has_it = name in graph.stages and name != made.name
+            if name in graph.sources or name in graph.params or stage_has_it:
                 raise UsageError(
                     f'output "{name}" of stage {made.name} has the name of something else',
                     made.location.where(),

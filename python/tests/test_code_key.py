@@ -1,0 +1,345 @@
+"""The meaning of code: what changes it, what does not, and how the change is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hayate.code_key import CodeKeys
+from hayate.digest import Digester, NoContentError
+from hayate.distributions import distributions_of, versions
+from hayate.errors import UsageError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from job_files import load, write
+
+BASE = """
+import functools
+import numpy as np
+import shoplib
+from shoplib import clean as tidy
+
+WINDOWS = [1, 7, 30]
+UNUSED = 1
+TABLE = {"a": np.mean, "b": lambda x: x + 1}
+a = hy.csv("a.csv")
+day = hy.param(int, default=1)
+
+def helper(x):
+    return x + 1
+
+class Base:
+    def scale(self): return 2
+
+class Model(Base):
+    def fit(self, x):
+        return x * self.scale()
+
+def scaled(factor):
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return factor * function(*args, **kwargs)
+        return wrapper
+    return decorate
+
+@functools.cache
+def cached(n): return n
+
+@hy.stage(rows=10)
+@scaled(3)
+def s(a, day):
+    from shoplib import late
+    total: int = helper(day)
+    return [Model().fit(w) for w in WINDOWS], TABLE, shoplib.session(a), tidy(a), cached(1), late()
+"""
+SHOPLIB = """
+LIMIT = 5
+def session(x): return x + LIMIT
+def clean(x): return inner(x)
+def inner(x): return x
+def late(): return 1
+def unused(): return 0
+"""
+
+
+def components(folder: Path, job: str = BASE, shoplib: str = SHOPLIB) -> dict[str, str]:
+    write(folder, shoplib, "shoplib.py")
+    loaded = load(folder, job)
+    return CodeKeys(loaded.module.__name__).of(loaded.stages["s"])
+
+
+def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+def test_components_have_names_for_people(tmp_path):
+    names = components(tmp_path).keys()
+    assert {
+        *("s()", "helper()", "class Model", "class Base", "global WINDOWS", "global TABLE"),
+        *("module shoplib.session()", "module shoplib.clean()", "module shoplib.inner()"),
+        *("module shoplib.late()", "global shoplib.LIMIT", "cached()", "python", "numpy"),
+        *("pandas", "as_ of a", "split"),
+    } <= names
+    assert not names & {"global UNUSED", "module shoplib.unused()", "global day", "hayate"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    return x + 1", "    # adds one\n    return x  +  1"),
+        ("    return x + 1", '    """Adds one."""\n    return x + 1'),
+        ("    total: int = helper(day)", "    total = helper(day)"),
+        ("def helper(x):", "\n\ndef helper(x: int) -> int:"),
+        ("class Model(Base):", 'class Model(Base):\n    """A model."""'),
+        ("UNUSED = 1", "UNUSED = 2"),
+        ("WINDOWS = [1, 7, 30]", "WINDOWS = [1, 7] + [30]"),
+        ("@hy.stage(rows=10)", "@hy.stage(rows=20, cores=1)"),
+        ('a = hy.csv("a.csv")', 'a = hy.csv("b.csv")'),
+        ("default=1", "default=2"),
+        ("def decorate(function):", 'def decorate(function):\n        "text"'),
+    ],
+)
+def test_what_does_not_change_the_meaning_does_not_count(tmp_path, old, new):
+    assert old in BASE
+    assert changed(components(tmp_path), components(tmp_path, BASE.replace(old, new))) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("    return x + 1", "    return x + 2", "helper()"),
+        ("WINDOWS = [1, 7, 30]", "WINDOWS = [1, 7, 31]", "global WINDOWS"),
+        ("x * self.scale()", "x / self.scale()", "class Model"),
+        ("def scale(self): return 2", "def scale(self): return 3", "class Base"),
+        ("lambda x: x + 1", "lambda x: x + 2", "lambda()"),
+        ("np.mean", "np.sum", "global TABLE"),
+        ("@scaled(3)", "@scaled(4)", "s()"),
+        (
+            "return factor * function",
+            "return factor + function",
+            "scaled.<locals>.decorate.<locals>.wrapper()",
+        ),
+        ("def cached(n): return n", "def cached(n): return n + 1", "cached()"),
+        ("total: int = helper(day)", "total: int = helper(day, *[])", "s()"),
+        ("a = hy.csv", "np.seterr(all='raise')\na = hy.csv", "module-level statements of job.py"),
+        ("@hy.stage(rows=10)", "@hy.stage(rows=10, as_='polars')", "as_ of a"),
+    ],
+)
+def test_an_edit_is_named(tmp_path, old, new, named):
+    assert old in BASE
+    assert named in changed(components(tmp_path), components(tmp_path, BASE.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("x + LIMIT", "x - LIMIT", "module shoplib.session()"),
+        ("LIMIT = 5", "LIMIT = 6", "global shoplib.LIMIT"),
+        ("def inner(x): return x", "def inner(x): return -x", "module shoplib.inner()"),
+        ("def late(): return 1", "def late(): return 2", "module shoplib.late()"),
+    ],
+)
+def test_an_edit_of_a_sibling_module_is_named_and_alone(tmp_path, old, new, named):
+    assert old in SHOPLIB
+    edited = components(tmp_path, shoplib=SHOPLIB.replace(old, new))
+    assert changed(components(tmp_path), edited) == {named}
+
+
+def test_an_unread_function_of_a_sibling_module_does_not_count(tmp_path):
+    edited = components(tmp_path, shoplib=SHOPLIB.replace("return 0", "return 9"))
+    assert changed(components(tmp_path), edited) == set()
+
+
+def of_stage(folder: Path, text: str, name: str = "s") -> dict[str, str]:
+    job = load(folder, text)
+    return CodeKeys(job.module.__name__).of(job.stages[name])
+
+
+def test_closures_and_defaults_count_by_value(tmp_path):
+    text = """
+    def make(k):
+        def fit(factor=k * 2):
+            return k
+        return fit
+    for k in (1, 2):
+        hy.stage(make(k), name=f"s{k}")
+    """
+    one, two = of_stage(tmp_path, text, "s1"), of_stage(tmp_path, text, "s2")
+    inner = "make.<locals>.fit()"
+    assert changed(one, two) == {f"variable k of {inner}", f"defaults of {inner}"}
+
+
+def test_lambdas_on_one_line_are_told_apart(tmp_path):
+    text = "f, g = lambda: 1, lambda: 2\n@hy.stage\ndef s(): return f()\n"
+    one = of_stage(tmp_path, text)
+    assert changed(one, of_stage(tmp_path, text.replace("lambda: 2", "lambda: 3"))) == set()
+    assert changed(one, of_stage(tmp_path, text.replace("lambda: 1", "lambda: 3"))) == {"f()"}
+
+
+def test_a_module_that_is_passed_around_counts_whole(tmp_path):
+    text = "import shoplib\n@hy.stage\ndef s(): return getattr(shoplib, 'un' + 'used')()\n"
+    write(tmp_path, SHOPLIB, "shoplib.py")
+    one = of_stage(tmp_path, text)
+    write(tmp_path, SHOPLIB.replace("return 0", "return 9"), "shoplib.py")
+    assert "module shoplib" in changed(one, of_stage(tmp_path, text))
+
+
+def test_a_class_of_instances_counts(tmp_path):
+    text = """
+    import dataclasses
+    @dataclasses.dataclass
+    class Options:
+        depth: int = 3
+        def double(self): return self.depth * 2
+    OPTIONS = Options(4)
+    @hy.stage
+    def s(): return OPTIONS.double()
+    """
+    one = of_stage(tmp_path, text)
+    assert "class Options" in changed(one, of_stage(tmp_path, text.replace("* 2", "* 3")))
+    assert "global OPTIONS" in changed(one, of_stage(tmp_path, text.replace("(4)", "(5)")))
+
+
+def test_recursion_and_functions_that_call_each_other_end(tmp_path):
+    text = """
+    def even(n): return n == 0 or odd(n - 1)
+    def odd(n): return n != 0 and even(n - 1)
+    CYCLE = []
+    CYCLE.append(CYCLE)
+    @hy.stage
+    def s(): return even(4), CYCLE, s
+    """
+    assert {"s()", "even()", "odd()", "global CYCLE"} <= of_stage(tmp_path, text).keys()
+
+
+def test_another_stage_may_be_called_as_a_function(tmp_path):
+    text = "@hy.stage\ndef t(): return 1\n@hy.stage\ndef s(): return t()\n"
+    edited = of_stage(tmp_path, text.replace("return 1", "return 2"))
+    assert changed(of_stage(tmp_path, text), edited) == {"t()"}
+
+
+def test_loggers_and_locks_are_no_content(tmp_path):
+    text = """
+    import logging, threading
+    log = logging.getLogger(__name__)
+    LOCK = threading.Lock()
+    @hy.stage
+    def s():
+        with LOCK:
+            log.info("x")
+    """
+    assert "s()" in of_stage(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("k = hy.param(int)\n@hy.stage\ndef s(): return k\n", "parameter k is read as a global"),
+        (
+            "k = hy.param(int)\ndef deep(): return k\n@hy.stage\ndef s(): return deep()\n",
+            "parameter k is read as a global",
+        ),
+        (
+            "k = hy.param(int)\nclass C:\n def m(self): return k\n@hy.stage\ndef s(): return C\n",
+            "parameter k is read as a global",
+        ),
+        ("k = hy.csv('k')\n@hy.stage\ndef s(): return k\n", "source k is read as a global"),
+        ("F = open('/dev/null')\n@hy.stage\ndef s(): return F\n", "global F cannot be compared"),
+        ("G = (i for i in [])\n@hy.stage\ndef s(): return G\n", "global G cannot be compared"),
+    ],
+)
+def test_what_cannot_be_followed_is_told_with_its_line(tmp_path, body, told):
+    with pytest.raises(UsageError) as caught:
+        of_stage(tmp_path, body)
+    assert told in caught.value.what and caught.value.fix
+    assert caught.value.where.object == str(tmp_path / "job.py") and caught.value.where.line
+
+
+def test_a_parameter_may_have_the_name_of_a_global_one(tmp_path):
+    assert "s()" in of_stage(tmp_path, "k = hy.param(int)\n@hy.stage\ndef s(k): return k\n")
+
+
+def test_every_process_gives_the_same_components(tmp_path):
+    write(tmp_path, SHOPLIB, "shoplib.py")
+    write(
+        tmp_path,
+        textwrap.dedent(BASE) + "SETS = {'x', 'y', 'z'}\n@hy.stage\ndef t(): return SETS\n",
+    )
+    program = (
+        "import json, sys\nfrom hayate.job import load_job\nfrom hayate.code_key import CodeKeys\n"
+        "job = load_job(sys.argv[1])\nkeys = CodeKeys(job.module.__name__)\n"
+        "print(json.dumps([keys.of(one) for one in job.stages.values()]))"
+    )
+    seen = set()
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "job.py")],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen.add(json.dumps(json.loads(done.stdout)))
+    assert len(seen) == 1
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.lists(inner).map(tuple),
+    max_leaves=10,
+)
+
+
+def digest(value: object) -> str:
+    return Digester(lambda found: found.__qualname__, lambda _: False).digest(value)
+
+
+@settings(deadline=None)
+@given(VALUES, VALUES)
+def test_values_have_one_digest_exactly_if_they_are_written_alike(one, other):
+    assert (digest(one) == digest(other)) == (repr(one) == repr(other))
+
+
+def test_tables_and_arrays_count_by_content():
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    for make in (
+        lambda x: np.array([1.5, x]),
+        lambda x: np.array(["a", x], dtype=object),
+        lambda x: pd.DataFrame({"a": [1, 2], "b": ["u", str(x)]}),
+        lambda x: pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [x, "1"]}),
+        lambda x: pd.Series([x, 2], index=["p", "q"]),
+        lambda x: pl.DataFrame({"a": [1, x]}),
+        lambda x: pa.table({"a": [1, x]}),
+    ):
+        assert digest(make(3)) == digest(make(3)) != digest(make(4))
+    assert digest(pd.Series([1, "1"], dtype=object)) != digest(pd.Series(["1", 1], dtype=object))
+    assert digest(pd.Series([1, 2])) != digest(pd.Series([1.0, 2.0]))
+    sliced = pa.table({"a": [0, 1, 3]}).slice(1)
+    assert digest(sliced) == digest(pa.table({"a": [1, 3]}))
+
+
+def test_a_value_without_content_is_told():
+    with pytest.raises(NoContentError, match="generator"):
+        digest({"a": [(i for i in ())]})
+
+
+def test_distributions_come_with_their_requirements():
+    assert distributions_of("pandas") == ("pandas",)
+    found = versions("pandas")
+    assert {"pandas", "numpy"} <= found.keys()
+    assert distributions_of("no_such_module_anywhere") == ()
