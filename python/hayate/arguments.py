@@ -90,7 +90,7 @@ def open_split(spec: Mapping[str, Any]) -> Frame:
 
 
 def is_empty_partition(task: Mapping[str, Any]) -> bool:
-    """Whether no split input has a row here while some have rows elsewhere: nothing is to be called.
+    """Whether the split inputs have rows, but none here: nothing is to be called.
 
     A stage over an input without any row is called, as the columns of its result are wanted.
     """

@@ -1,7 +1,7 @@
 """What stages return besides tables ↔ files: each kind of value in its own format.
 
-NumPy arrays are ``.npy`` and mapped when loaded; plain values are JSON; LightGBM and XGBoost boosters
-and scikit-learn estimators use their libraries' formats; the rest is pickled by value.
+NumPy arrays are ``.npy`` and mapped when loaded; plain values are JSON; LightGBM and XGBoost
+boosters and scikit-learn estimators use their libraries' formats; the rest is pickled.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def codec_of(value: Any) -> Codec:
 
 
 def _skops_knows(value: Any) -> bool:
-    """Whether it is a scikit-learn estimator that skops can load again without trusting its file."""
+    """Whether it is an estimator that skops loads again without having to trust its file."""
     sklearn = sys.modules.get("sklearn.base")
     if sklearn is None or not isinstance(value, sklearn.BaseEstimator):
         return False

@@ -16,7 +16,7 @@ from hayate.to_pandas import to_pandas
 As = Literal["pandas", "polars", "arrow", "frame"]
 """How data is handed to the user: a pandas or Polars data frame, a pyarrow table, a hy.Frame."""
 
-__all__ = ["As", "ArrowStream", "as_form", "check_as", "is_data_frame", "to_pandas", "to_table"]
+__all__ = ["ArrowStream", "As", "as_form", "check_as", "is_data_frame", "to_pandas", "to_table"]
 
 
 @runtime_checkable
@@ -49,7 +49,9 @@ def is_data_frame(value: object) -> bool:
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
         return isinstance(value, pandas.DataFrame)
     polars = sys.modules.get("polars")
-    if polars is not None and isinstance(value, (polars.DataFrame, polars.LazyFrame, polars.Series)):
+    if polars is not None and isinstance(
+        value, (polars.DataFrame, polars.LazyFrame, polars.Series)
+    ):
         return not isinstance(value, polars.Series)
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         return False
@@ -89,7 +91,8 @@ def _storable_table(table: pa.Table) -> pa.Table:
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise UsageError(
-            f'the table has more than one column "{min(repeated)}"', fix="Rename or drop one of them."
+            f'the table has more than one column "{min(repeated)}"',
+            fix="Rename or drop one of them.",
         )
     columns = [storable(column) for column in table.columns]
     fields = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import shutil
@@ -90,6 +89,11 @@ class Frame:
         return copy
 
     @property
+    def is_whole_directory(self) -> bool:
+        """Whether this is all of a frame's directory, neither a file nor a part of one."""
+        return self._manifest is not None and self._partition is None and self._range is None
+
+    @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; the metadata holds pandas' own, if any."""
         if self._manifest is not None and self._manifest.schema is not None:
@@ -115,7 +119,7 @@ class Frame:
         return f"<hy.Frame {self.path}: {self.rows:,} rows, {len(self.schema)} columns>"
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> Any:
-        """A pandas data frame over private memory: it may be written to, the files stay as they are."""
+        """A pandas data frame that may be written to; the files stay as they are."""
         table, mappings = self._mapped_table(columns)
         return as_form(table, "pandas", mappings, sealed=self._manifest is not None)
 
@@ -245,7 +249,7 @@ def _sliced(batches: list[pa.RecordBatch], wanted: tuple[int, int] | None) -> li
 
 
 def _same_types(one: pa.Schema, other: pa.Schema) -> bool:
-    return one.names == other.names and one.types == other.types
+    return bool(one.names == other.names and one.types == other.types)
 
 
 def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -378,19 +382,7 @@ def load(
     frame = Frame(source)
     if form == "frame" and columns is not None:
         raise UsageError(
-            'columns= cannot be combined with as_="frame"', fix="Select them when you read the frame."
+            'columns= cannot be combined with as_="frame"',
+            fix="Select them when you read the frame.",
         )
     return frame.to(form, columns)
-
-
-@contextlib.contextmanager
-def temporary_name(path: str) -> Any:
-    """A name beside `path` to write to; it becomes `path` if the block ends well, else it is removed."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise

@@ -39,9 +39,9 @@ class Groups:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """For each group its rows in each input."""
-        return zip(*self.inputs, strict=True)  # type: ignore[arg-type]
+        return zip(*self.inputs, strict=True)
 
 
 class GroupedInput:
@@ -112,7 +112,8 @@ def without_row_numbers(table: pa.Table) -> pa.Table:
 def _row_numbers(table: pa.Table) -> npt.NDArray[np.int64]:
     if ROW_COLUMN not in table.column_names:
         return np.arange(table.num_rows, dtype=np.int64)
-    return table.column(ROW_COLUMN).to_numpy().astype(np.int64)
+    numbers: npt.NDArray[np.int64] = table.column(ROW_COLUMN).to_numpy().astype(np.int64)
+    return numbers
 
 
 def _keys(table: pa.Table, by: Sequence[str]) -> pa.Table:
@@ -145,14 +146,20 @@ def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _number(keys: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The group of each row, numbered by first appearance, and the row at which each first appears."""
+    """The group of each row, by first appearance, and the row at which each first appears."""
     codes = np.zeros(keys.num_rows, dtype=np.int64)
     for column in keys.columns:
         encoded = column.combine_chunks()
         if isinstance(encoded, pa.ChunkedArray):
-            encoded = pa.concat_arrays(encoded.chunks) if encoded.num_chunks else pa.array([], column.type)
+            encoded = (
+                pa.concat_arrays(encoded.chunks)
+                if encoded.num_chunks
+                else pa.array([], column.type)
+            )
         encoded = encoded.dictionary_encode(null_encoding="encode")
-        codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy().astype(np.int64)
+        codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy().astype(
+            np.int64
+        )
         # Renumbered after each column, so that the product stays small.
         _, firsts, codes = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(firsts, kind="stable")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from hayate import codecs
 from hayate.convert import is_data_frame, one_chunk_per_column, to_table
-from hayate.errors import HayateError, StageError, Where
+from hayate.errors import StageError, UsageError, Where
 from hayate.frames import write_table
 
 
@@ -39,40 +40,32 @@ class Results:
         Raises:
             StageError: a result is None, or cannot be stored; names stage, partition and line.
         """
-        extra = {"mode": self.mode}
-        return [
-            self._guarded(lambda v=value, o=output: self._write_one(v, o, extra), value, output)
-            for value, output in zip(self._unpacked(result), self.outputs, strict=True)
-        ]
+        summaries = []
+        for value, output in zip(self._unpacked(result), self.outputs, strict=True):
+            with self._storing():
+                summaries.append(self._write_one(value, output, {"mode": self.mode}))
+        return summaries
 
-    def write_groups(self, results: Sequence[Any], first_rows: Sequence[int]) -> list[dict[str, Any]]:
+    def write_groups(
+        self, results: Sequence[Any], first_rows: Sequence[int]
+    ) -> list[dict[str, Any]]:
         """Stores what the calls for each group returned, in that order; a summary per output."""
         unpacked = [self._unpacked(result) for result in results]
-        return [
-            self._guarded(
-                lambda v=[one[at] for one in unpacked], o=output: self._write_group(v, o, first_rows),
-                unpacked[0][at],
-                output,
-            )
-            for at, output in enumerate(self.outputs)
-        ]
+        summaries = []
+        for at, output in enumerate(self.outputs):
+            with self._storing():
+                values = [one[at] for one in unpacked]
+                summaries.append(self._write_group(values, output, first_rows))
+        return summaries
 
     def write_items(self, results: list[Any]) -> list[dict[str, Any]]:
         """Stores the results of a list of items as one value; None is a result like others."""
         (output,) = self.outputs
-        extra = {"mode": self.mode}
-        return [
-            self._guarded(
-                lambda: _summary(
-                    codecs.write_value(
-                        results, output["dir"], output["part"], extra, codecs.CLOUDPICKLE
-                    ),
-                    output,
-                ),
-                results,
-                output,
+        with self._storing():
+            part = codecs.write_value(
+                results, output["dir"], output["part"], {"mode": self.mode}, codecs.CLOUDPICKLE
             )
-        ]
+        return [_summary(part, output)]
 
     def write_nothing(self) -> list[dict[str, Any]]:
         """Marks a partition without rows, for which nothing was called: a table without columns."""
@@ -108,7 +101,9 @@ class Results:
                 )
         return values
 
-    def _write_one(self, value: Any, output: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    def _write_one(
+        self, value: Any, output: dict[str, Any], extra: dict[str, Any]
+    ) -> dict[str, Any]:
         if is_data_frame(value):
             table = one_chunk_per_column(to_table(value))
             return _summary(write_table(table, output["dir"], output["part"], **extra), output)
@@ -136,15 +131,20 @@ class Results:
         table, counts = self._concatenated(values)
         groups = list(zip(first_rows, counts, strict=True))
         part = write_table(
-            one_chunk_per_column(table), output["dir"], output["part"], groups=groups, mode=self.mode
+            one_chunk_per_column(table),
+            output["dir"],
+            output["part"],
+            groups=groups,
+            mode=self.mode,
         )
         return _summary(part, output)
 
     def _concatenated(self, values: Sequence[Any]) -> tuple[pa.Table, list[int]]:
         if _are_alike(values):
             numbered = all(isinstance(value.index, pd.RangeIndex) for value in values)
-            together = pd.concat(values, ignore_index=numbered, copy=None) if len(values) > 1 else values[0]
-            return to_table(together), [len(value) for value in values]
+            return to_table(pd.concat(values, ignore_index=numbered)), [
+                len(value) for value in values
+            ]
         tables = [to_table(value) for value in values]
         try:
             joined = pa.concat_tables(tables, promote_options="permissive")
@@ -156,17 +156,12 @@ class Results:
         joined = joined.replace_schema_metadata(tables[0].schema.metadata).unify_dictionaries()
         return joined, [table.num_rows for table in tables]
 
-    def _guarded(
-        self, write: Callable[[], dict[str, Any]], value: Any, output: dict[str, Any]
-    ) -> dict[str, Any]:
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
         """Adds to an error about a result whose result it is."""
         try:
-            return write()
-        except StageError:
-            raise
-        except HayateError as error:
-            if error.fault not in ("usage", "internal"):
-                raise
+            yield
+        except UsageError as error:
             where = replace(self._where(), column=error.where.column)
             raise StageError(
                 f"the result of stage {self.stage} cannot be stored: {error.what}", where, error.fix

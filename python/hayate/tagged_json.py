@@ -33,7 +33,7 @@ def loads(text: str) -> Any:
 
 
 def plain_metrics(value: Any) -> dict[str, Any] | None:
-    """`value` if it is a flat dict of names and numbers, booleans or texts, as plain JSON; else None."""
+    """A flat dict of names and numbers, booleans or texts as plain JSON; else None."""
     if type(value) is not dict or not 0 < len(value) <= 200:
         return None
     metrics: dict[str, Any] = {}

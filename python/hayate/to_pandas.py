@@ -68,7 +68,9 @@ def _layout(metadata: bytes | None, names: tuple[str, ...]) -> _Layout:
         return _Layout(pd.Index(list(names)) if names else pd.Index([], dtype=object))
     described = json.loads(metadata)
     index_columns = [
-        name for name in described.get("index_columns", ()) if isinstance(name, str) and name in names
+        name
+        for name in described.get("index_columns", ())
+        if isinstance(name, str) and name in names
     ]
     column_indexes = described.get("column_indexes") or [{}]
     first = column_indexes[0] or {}
@@ -94,19 +96,23 @@ def _layout(metadata: bytes | None, names: tuple[str, ...]) -> _Layout:
 
 
 def _template(described: dict[str, Any], names: tuple[str, ...], index: list[str]) -> pd.DataFrame:
-    """A frame without rows whose names are restored by pyarrow; the columns' types do not matter."""
+    """A frame without rows whose names pyarrow has restored; its types do not matter."""
     columns = [
         {**column, "pandas_type": "empty", "numpy_type": "object", "metadata": None}
         for column in described.get("columns", ())
     ]
     metadata = json.dumps({**described, "columns": columns, "index_columns": index})
-    schema = pa.schema([pa.field(name, pa.null()) for name in names], {b"pandas": metadata.encode()})
-    return schema.empty_table().to_pandas()
+    schema = pa.schema(
+        [pa.field(name, pa.null()) for name in names], {b"pandas": metadata.encode()}
+    )
+    template: pd.DataFrame = schema.empty_table().to_pandas()
+    return template
 
 
 def _index(arrays: list[Any], names: list[Any]) -> pd.Index[Any]:
     if len(arrays) == 1:
-        return pd.Index(arrays[0], name=names[0])
+        index: pd.Index[Any] = pd.Index(arrays[0], name=names[0])
+        return index
     return pd.MultiIndex.from_arrays(arrays, names=names)
 
 
@@ -121,8 +127,9 @@ class _Converter:
         kind = column.type
         if isinstance(kind, pa.BaseExtensionType):
             return column.to_pandas().array
+        arrow: Any = pd.ArrowDtype(kind)  # how pandas holds what NumPy has no type for
         if original.endswith("[pyarrow]"):
-            return pd.ArrowDtype(kind).__from_arrow__(column)
+            return arrow.__from_arrow__(column)
         if pa.types.is_floating(kind):
             return self._floats(column, original)
         if pa.types.is_integer(kind):
@@ -143,7 +150,7 @@ class _Converter:
             return self._categories(column)
         if pa.types.is_null(kind):
             return np.full(len(column), None, dtype=object)
-        return pd.ArrowDtype(kind).__from_arrow__(column)
+        return arrow.__from_arrow__(column)
 
     def _floats(self, column: pa.ChunkedArray, original: str) -> Any:
         values = self._values(column, np.dtype(column.type.to_pandas_dtype()))
@@ -179,7 +186,9 @@ class _Converter:
             # Arrow allows this, pandas does not.
             column = column.cast(column.type.value_type).dictionary_encode().unify_dictionaries()
             values = column.chunk(0).dictionary if column.num_chunks else values.slice(0, 0)
-        indices = pa.chunked_array([chunk.indices for chunk in column.chunks], column.type.index_type)
+        indices = pa.chunked_array(
+            [chunk.indices for chunk in column.chunks], column.type.index_type
+        )
         codes = self._values(indices, np.dtype(column.type.index_type.to_pandas_dtype()))
         if codes.dtype.kind == "u":
             codes = codes.astype(f"i{min(codes.dtype.itemsize * 2, 8)}")
@@ -205,7 +214,7 @@ class _Converter:
         return mapping.view(address, size).view(dtype)
 
 
-def text_dtype(original: str = "") -> pd.StringDtype:
+def text_dtype(original: str = "") -> Any:
     """The Arrow-backed text type: pandas 3's ``str``, and what comes nearest before it.
 
     Missing values are NaN, as in ``str``; a column that was ``string`` (missing values are pd.NA)

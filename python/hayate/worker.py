@@ -100,7 +100,7 @@ class Worker:
         self._pickled: tuple[str, Any] | None = None
 
     def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a task: ``done`` or ``failed``. Never raises for what the user's code does."""
+        """The answer, ``done`` or ``failed``; nothing that the user's code does is raised."""
         cpu, wall = time.process_time(), time.monotonic()
         function: UserFunction | None = None
         answer: dict[str, Any]
@@ -111,7 +111,12 @@ class Worker:
             _limit_threads(int(task.get("threads") or 1))
             function, value_of = self._function(task)
             parts = self._call(task, function, value_of)
-            answer = {"type": "done", "task": task["id"], "result": {"parts": parts}, "warnings": []}
+            answer = {
+                "type": "done",
+                "task": task["id"],
+                "result": {"parts": parts},
+                "warnings": [],
+            }
         except (Exception, SystemExit) as error:
             answer = {"type": "failed", "task": task["id"], "error": _report(error, task)}
         sys.stdout.flush()
@@ -132,7 +137,9 @@ class Worker:
             function = self._unpickled(task["function"]["cloudpickle"])
             return UserFunction(function, lambda found: _call(function, found)), _plain_value
         stage = self._loaded_job(task["job"], task.get("set") or {}).stages[task["stage"]]
-        return UserFunction(stage.function, stage.run), lambda spec: stage.value(spec["param"], spec)
+        return UserFunction(stage.function, stage.run), lambda spec: stage.value(
+            spec["param"], spec
+        )
 
     def _loaded_job(self, path: str, texts: Mapping[str, str]) -> Any:
         if self._job is None or self._job[0] != path:
@@ -223,9 +230,9 @@ def _report(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:
     if task.get("mode") != "once" and task.get("partition") is not None:
         where.setdefault("partition", task["partition"])
     report["where"] = where
-    if isinstance(error, HayateError) and not report["traceback"]:
-        if errors.last_user_frame(error.__traceback__) is not None:
-            report["traceback"] = errors.format_user_traceback(error)
+    raised_inside = errors.last_user_frame(error.__traceback__) is not None
+    if isinstance(error, HayateError) and raised_inside and not report["traceback"]:
+        report["traceback"] = errors.format_user_traceback(error)
     return report
 
 

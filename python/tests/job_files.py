@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hayate.errors import UsageError
 
+from hayate.errors import UsageError
 from hayate.job import Job, load_job
 
 HEAD = "import datetime as dt\nimport hayate as hy\n"

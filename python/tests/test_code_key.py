@@ -10,13 +10,14 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from job_files import load, write
+
 from hayate.code_key import CodeKeys
 from hayate.digest import Digester, NoContentError
 from hayate.distributions import distributions_of, versions
 from hayate.errors import UsageError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from job_files import load, write
 
 BASE = """
 import functools

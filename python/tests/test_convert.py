@@ -71,9 +71,7 @@ def test_column_of_objects_comes_back_as_arrow_type_with_equal_values(name: str)
 
 def test_nan_stays_nan_and_null_stays_null() -> None:
     table = from_pandas(
-        pd.DataFrame(
-            {"plain": [1.0, np.nan], "nullable": pd.array([1.0, None], dtype="Float64")}
-        )
+        pd.DataFrame({"plain": [1.0, np.nan], "nullable": pd.array([1.0, None], dtype="Float64")})
     )
     assert [column.null_count for column in table.columns] == [0, 1]
 
@@ -145,9 +143,7 @@ def test_frame_without_columns_is_stored() -> None:
         (pd.DataFrame({"ok": [1], "z": [1j]}), "z", 'column "z" of type complex128'),
     ],
 )
-def test_column_that_cannot_be_stored_is_named(
-    frame: pd.DataFrame, column: str, said: str
-) -> None:
+def test_column_that_cannot_be_stored_is_named(frame: pd.DataFrame, column: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         from_pandas(frame)
     assert said in caught.value.what
@@ -201,7 +197,9 @@ def test_string_views_become_plain_strings() -> None:
 
 
 def test_table_of_several_chunks_becomes_one_batch() -> None:
-    table = pa.table({"s": pa.chunked_array([["a"], ["b", None]]), "i": pa.chunked_array([[1, 2, 3]])})
+    table = pa.table(
+        {"s": pa.chunked_array([["a"], ["b", None]]), "i": pa.chunked_array([[1, 2, 3]])}
+    )
     one = one_chunk_per_column(table)
     assert len(one.to_batches()) == 1
     assert one.to_pydict() == table.to_pydict()

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from job_files import HEAD, load, write
+
 from hayate.describe import describe, parse_as_of
 from hayate.errors import UsageError
 from hayate.location import Location
 from hayate.paths import absolute, fill
 from hayate.planner import serve
 from hayate.protocol import Channel
-from hypothesis import given
-from hypothesis import strategies as st
-from job_files import HEAD, load, write
 
 SHOP = """
 import pandas as pd

@@ -162,17 +162,15 @@ def test_failed_save_leaves_the_old_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_parts_are_read_by_pyarrow_polars_and_duckdb(tmp_path: pathlib.Path) -> None:
-    table = pa.table({"f": [1.5, None], "t": pa.array([1, None], pa.timestamp("us")), "s": ["a", None]})
+    table = pa.table(
+        {"f": [1.5, None], "t": pa.array([1, None], pa.timestamp("us")), "s": ["a", None]}
+    )
     part = pathlib.Path(_frame_of(tmp_path / "f", table)) / "part-00000.arrow"
     read = pa.ipc.open_file(part).read_all()
     assert read.to_pydict() == table.to_pydict()
     assert pl.read_ipc(part)["f"].to_list() == [1.5, None]
-    assert duckdb.sql("select count(f), count(t), count(s), count(*) from read").fetchone() == (
-        1,
-        1,
-        1,
-        2,
-    )
+    counts = duckdb.sql("select count(f), count(t), count(s), count(*) from read").fetchall()
+    assert counts == [(1, 1, 1, 2)]
 
 
 def test_frame_of_several_parts_is_read_in_order(tmp_path: pathlib.Path) -> None:
@@ -216,7 +214,9 @@ def test_partition_is_a_batch_of_every_part(tmp_path: pathlib.Path) -> None:
 
 
 def test_consolidated_frame_is_one_mapping(tmp_path: pathlib.Path) -> None:
-    path = _frame_of(tmp_path / "f", pa.table({"a": [1.0], "s": ["x"]}), pa.table({"a": [2.0], "s": ["y"]}))
+    path = _frame_of(
+        tmp_path / "f", pa.table({"a": [1.0], "s": ["x"]}), pa.table({"a": [2.0], "s": ["y"]})
+    )
     expected = hy.load(path)
     whole = _core.consolidate(path, 2)
     assert pathlib.Path(whole).exists()

@@ -7,12 +7,12 @@ import sys
 import typing
 
 import pytest
-from hayate.errors import to_json
-from hayate.parameters import Param
-from hayate.stages import Constant, StageOutput
 from job_files import HEAD, load, write, wrong_use
 
+from hayate.errors import to_json
 from hayate.job import load_job
+from hayate.parameters import Param
+from hayate.stages import Constant, StageOutput
 
 SHOP = """
 day = hy.param(dt.date, default=dt.date(2026, 11, 24))

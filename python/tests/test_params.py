@@ -9,13 +9,13 @@ import pathlib
 import typing
 
 import pytest
-from hayate.errors import UsageError
-from hayate.parameters import Param, param, today
 from hypothesis import given
 from hypothesis import strategies as st
 from job_files import load, value_of, wrong_use
 
 from hayate import values
+from hayate.errors import UsageError
+from hayate.parameters import Param, param, today
 
 
 class Color(enum.Enum):

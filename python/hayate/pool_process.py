@@ -1,0 +1,142 @@
+"""The workers behind hy.map: one ``hayate pool`` an interpreter, kept until it ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from hayate.command import environment, program
+from hayate.errors import InternalError, Where, WorkerDiedError, from_json
+from hayate.protocol import FD_VARIABLE, Channel, ProtocolError
+
+_LEAVE_TIMEOUT_S = 10.0
+
+
+class PoolProcess:
+    """A running ``hayate pool``. One task at a time; whatever interrupts one ends the pool."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            env = {**environment(), FD_VARIABLE: str(theirs.fileno()), "PYTHONPATH": _search_path()}
+            # A notebook or a test replaces sys.stderr; what workers print goes where it goes.
+            is_plain = sys.stderr is not None and sys.stderr is sys.__stderr__
+            try:
+                self._process = subprocess.Popen(
+                    [program(), "pool"],
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None if is_plain else subprocess.PIPE,
+                    pass_fds=(theirs.fileno(),),
+                    text=True,
+                    errors="replace",
+                )
+            except OSError as error:
+                ours.close()
+                raise InternalError(
+                    f"the hayate program cannot be started: {error.strerror}",
+                    Where(object=program()),
+                ) from error
+        self.pid = os.getpid()
+        self._channel = Channel(ours)
+        self._tasks = 0
+        if self._process.stderr is not None:
+            threading.Thread(target=self._forward, name="hayate-log", daemon=True).start()
+        self._next("hello")
+
+    def run(self, task: dict[str, Any]) -> dict[str, Any]:
+        """The result of a task (docs/formats/protocol.md, ``map``).
+
+        Raises:
+            HayateError: what made it fail; with the user's traceback if that was the user's code.
+        """
+        self._tasks += 1
+        try:
+            self._channel.send({"type": "task", "id": self._tasks, **task})
+            while True:
+                answer = self._next("progress", "done", "failed")
+                if answer["type"] != "progress" and answer.get("task") == self._tasks:
+                    break
+        except BaseException:
+            self.close()
+            raise
+        if answer["type"] == "failed":
+            raise from_json(answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the pool and its workers; waits for it, and kills it if that takes too long."""
+        self._channel.close()
+        try:
+            self._process.wait(_LEAVE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _next(self, *expected: str) -> dict[str, Any]:
+        try:
+            message = self._channel.receive()
+        except ProtocolError as error:
+            raise self._died() from error
+        if message is None:
+            raise self._died()
+        if message["type"] not in expected:
+            raise InternalError(f"the pool sent an unexpected message {message['type']!r}")
+        return message
+
+    def _died(self) -> WorkerDiedError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVE_TIMEOUT_S)
+        code = self._process.returncode
+        how = f"was killed by signal {-code}" if code and code < 0 else f"ended with code {code}"
+        return WorkerDiedError(
+            f"the process that runs hy.map's workers {how}",
+            fix="Look at what it wrote to standard error; call hy.map again to start a new one.",
+        )
+
+    def _forward(self) -> None:
+        for line in self._process.stderr or ():
+            sys.stderr.write(line)
+
+
+def _search_path() -> str:
+    """What this interpreter imports from: modules beside the script are found by workers too."""
+    entries = [entry or os.getcwd() for entry in sys.path]
+    return os.pathsep.join(dict.fromkeys(entry for entry in entries if os.path.exists(entry)))
+
+
+class SharedPool:
+    """Starts the pool when it is first needed, and again after it was ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: PoolProcess | None = None
+
+    def run(self, task: dict[str, Any]) -> dict[str, Any]:
+        """See PoolProcess.run; calls from several threads wait for each other."""
+        with self._lock:
+            pool = self._pool
+            # A process that was forked from this one may not talk to its parent's pool.
+            if pool is None or pool.pid != os.getpid() or not pool.is_alive:
+                pool = self._pool = PoolProcess()
+                atexit.register(self._close, pool)
+            return pool.run(task)
+
+    def _close(self, pool: PoolProcess) -> None:
+        if pool.pid == os.getpid():
+            pool.close()
+
+
+SHARED = SharedPool()
