@@ -15,8 +15,8 @@ struct OutputOptions {
   int threads = 1;
 };
 
-/// By extension: "arrow" (.arrow, .feather), "parquet", "csv", "csv.gz" (.csv.gz); else Fault::kUsage
-/// that lists these.
+/// By extension: "arrow" (.arrow, .feather), "parquet", "csv", "csv.gz" (.csv.gz); else
+/// Fault::kUsage that lists these.
 Result<std::string> FormatOfPath(const std::string& path);
 
 struct OutputResult {

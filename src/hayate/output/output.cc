@@ -1,0 +1,52 @@
+#include "hayate/output/output.h"
+
+#include <filesystem>
+
+#include "hayate/base/file.h"
+#include "hayate/frame/file_sink.h"
+#include "hayate/output/writers.h"
+
+namespace hayate::output {
+namespace {
+
+Status Write(const frame::FrameReader& frame, const std::string& format, int threads,
+             const std::shared_ptr<frame::FileSink>& sink) {
+  if (format == "csv") return WriteCsv(frame, /*gzip=*/false, threads, sink.get());
+  if (format == "csv.gz") return WriteCsv(frame, /*gzip=*/true, threads, sink.get());
+  if (format == "arrow") return WriteArrow(frame, sink.get());
+  if (format == "parquet") return WriteParquet(frame, threads, sink);
+  return Fail(Fault::kUsage, "\"" + format + "\" is no format that can be written", {},
+              "Choose among arrow, parquet, csv and csv.gz.");
+}
+
+// What Arrow's writers say themselves is about a type that the format does not have.
+Status Explained(const Status& status, const std::string& path) {
+  if (status.ok() || FaultDetail::Get(status) != nullptr) return status;
+  return Fail(Fault::kUsage, "the table cannot be written in this format: " + status.message(),
+              {.object = path}, "Leave the column out, change its type, or choose another format.");
+}
+
+}  // namespace
+
+Result<OutputResult> WriteFrame(const frame::FrameReader& frame, const std::string& path,
+                                const OutputOptions& options) {
+  if (!frame.manifest().is_table()) {
+    return Fail(Fault::kUsage, "only a table can be written to a file; this holds values",
+                {.object = frame.manifest().name}, "Return a data frame from the stage.");
+  }
+  std::string format = options.format;
+  if (format.empty()) {
+    ARROW_ASSIGN_OR_RAISE(format, FormatOfPath(path));
+  }
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string directory = parent.empty() ? "." : parent.string();
+  ARROW_RETURN_NOT_OK(MakeDirectories(directory));
+  ARROW_ASSIGN_OR_RAISE(const auto sink, frame::FileSink::Create(path, /*with_checksum=*/false));
+  ARROW_RETURN_NOT_OK(Explained(Write(frame, format, options.threads, sink), path));
+  ARROW_RETURN_NOT_OK(sink->Commit());
+  ARROW_RETURN_NOT_OK(SyncPath(path));
+  ARROW_RETURN_NOT_OK(SyncPath(directory));
+  return OutputResult{.rows = frame.manifest().rows, .bytes = sink->bytes()};
+}
+
+}  // namespace hayate::output

@@ -1,0 +1,49 @@
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/util/thread_pool.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include "hayate/frame/dictionary_merge.h"
+#include "hayate/output/writers.h"
+
+namespace hayate::output {
+namespace {
+
+// A row group is encoded in memory: this bounds it, and readers split their work by it.
+constexpr int64_t kRowsPerGroup = 512 * 1024;
+
+}  // namespace
+
+Status WriteParquet(const frame::FrameReader& frame, int threads,
+                    const std::shared_ptr<arrow::io::OutputStream>& sink) {
+  ARROW_ASSIGN_OR_RAISE(const auto pool, arrow::internal::ThreadPool::Make(std::max(1, threads)));
+  const auto properties = parquet::WriterProperties::Builder()
+                              .compression(parquet::Compression::SNAPPY)
+                              ->max_row_group_length(kRowsPerGroup)
+                              ->build();
+  // The Arrow schema goes into the file, so that dictionaries, time zones and large types come
+  // back.
+  const auto arrow_properties = parquet::ArrowWriterProperties::Builder()
+                                    .set_use_threads(threads > 1)
+                                    ->set_executor(pool.get())
+                                    ->store_schema()
+                                    ->build();
+  ARROW_ASSIGN_OR_RAISE(const auto dictionaries,
+                        frame::DictionaryMerge::Make(frame, frame.manifest().schema));
+  ARROW_ASSIGN_OR_RAISE(const auto writer, parquet::arrow::FileWriter::Open(
+                                               *dictionaries.schema(), arrow::default_memory_pool(),
+                                               sink, properties, arrow_properties));
+  for (int64_t part = 0; part < frame.num_parts(); ++part) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t batches, frame.NumBatches(part));
+    for (int64_t i = 0; i < batches; ++i) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, frame.ReadBatch(part, i));
+      if (batch->num_rows() == 0) continue;
+      ARROW_ASSIGN_OR_RAISE(batch, dictionaries.Apply(static_cast<size_t>(part), *batch));
+      ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));
+    }
+  }
+  return writer->Close();
+}
+
+}  // namespace hayate::output
