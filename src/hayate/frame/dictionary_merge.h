@@ -27,6 +27,11 @@ class DictionaryMerge {
   /// The schema that merged batches have: indices are wider where more values need it.
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
+  /// The merged dictionary of a dictionary column.
+  const std::shared_ptr<arrow::Array>& dictionary(int column) const {
+    return columns_[static_cast<size_t>(column)]->dictionary;
+  }
+
   /// Column `column` of a batch of part `part` with the merged dictionary; other columns as they
   /// are.
   Result<std::shared_ptr<arrow::Array>> Apply(size_t part, int column,

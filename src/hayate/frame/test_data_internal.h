@@ -103,21 +103,24 @@ inline std::shared_ptr<arrow::RecordBatch> RandomBatch(std::mt19937_64& random, 
       ->Slice(skipped, rows);
 }
 
-inline std::string LabelOf(int64_t value) { return "label" + std::to_string(value % 100); }
+inline std::string LabelOf(int64_t value, int64_t labels = 100) {
+  return "label" + std::to_string(value % labels);
+}
 
 /// {value: int64, label: dictionary<int8, string>} with label `LabelOf(value)`. The dictionary is
 /// in the order in which the values bring their labels, so that two batches have different ones.
-inline std::shared_ptr<arrow::RecordBatch> LabelledBatch(const std::vector<int64_t>& values) {
+inline std::shared_ptr<arrow::RecordBatch> LabelledBatch(const std::vector<int64_t>& values,
+                                                         int64_t labels = 100) {
   arrow::Int64Builder value;
   arrow::StringDictionaryBuilder label;
   for (const int64_t v : values) {
     EXPECT_TRUE(value.Append(v).ok());
-    EXPECT_TRUE(label.Append(LabelOf(v)).ok());
+    EXPECT_TRUE(label.Append(LabelOf(v, labels)).ok());
   }
-  const auto labels = label.Finish().ValueOrDie();
+  const auto column = label.Finish().ValueOrDie();
   return arrow::RecordBatch::Make(
-      arrow::schema({arrow::field("value", arrow::int64()), arrow::field("label", labels->type())}),
-      static_cast<int64_t>(values.size()), {value.Finish().ValueOrDie(), labels});
+      arrow::schema({arrow::field("value", arrow::int64()), arrow::field("label", column->type())}),
+      static_cast<int64_t>(values.size()), {value.Finish().ValueOrDie(), column});
 }
 
 /// The label in a row of such a batch, whatever its index type.
