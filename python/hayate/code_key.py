@@ -16,15 +16,15 @@ import importlib.util
 import logging
 import os
 import sys
-import sysconfig
 import types
 from collections.abc import Mapping
 from typing import Any
 
 from hayate.digest import Digester, NoContentError, digest_text
 from hayate.distributions import distributions_of, versions
-from hayate.errors import UsageError, Where, is_own_file
-from hayate.loading import PROJECT_MARK, is_installed, is_under, project_modules
+from hayate.errors import UsageError, Where
+from hayate.loading import is_installed, project_modules
+from hayate.ownership import is_project, is_project_module
 from hayate.parameters import Param, name_of
 from hayate.sources import Source
 from hayate.stages import Constant, Stage, StageOutput
@@ -184,7 +184,7 @@ class _Walk:
     def _function(self, function: types.FunctionType, name: str) -> str:
         code = function.__code__
         owner = _module_name(function)
-        if not _is_project(owner, code.co_filename):
+        if not is_project(owner, code.co_filename):
             self._of_module(owner)
             wrapped = getattr(function, "__wrapped__", None)
             if wrapped is not None:
@@ -262,7 +262,7 @@ class _Walk:
                 inner = _attribute(current, rest[0])
                 if inner is _EMPTY:
                     break
-                if not _is_project_module(current) and not isinstance(inner, types.ModuleType):
+                if not is_project_module(current) and not isinstance(inner, types.ModuleType):
                     break
                 namespace = vars(current)
                 current, called = inner, rest.pop(0)
@@ -282,7 +282,7 @@ class _Walk:
         owner, qualname = kind.__module__, kind.__qualname__
         module = sys.modules.get(owner)
         path = str(getattr(module, "__file__", "") or "")
-        if not _is_project(owner, path):
+        if not is_project(owner, path):
             self._of_module(owner)
             return f"{owner}.{qualname}"
         label = self._qualified(owner, f"class {qualname}")
@@ -338,7 +338,7 @@ class _Walk:
 
     def _whole_module(self, module: types.ModuleType) -> str:
         name = module.__name__
-        if not _is_project_module(module):
+        if not is_project_module(module):
             self._of_module(name)
             return f"module {name}"
         label = f"module {name}"
@@ -424,7 +424,7 @@ class _Walk:
             if any(is_installed(place) for place in places):
                 self.distribution_of_module(top)
                 return None
-        elif not _is_project_module(sys.modules[top]):
+        elif not is_project_module(sys.modules[top]):
             self._of_module(top)
             return None
         return importlib.import_module(name)
@@ -438,7 +438,7 @@ class _Walk:
         if top in sys.stdlib_module_names or top in ("hayate", "__main__", ""):
             return
         module = sys.modules.get(top)
-        if module is not None and _is_project_module(module):
+        if module is not None and is_project_module(module):
             return
         self.distribution_of_module(top)
 
@@ -509,31 +509,3 @@ def _cell_content(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return _EMPTY
-
-
-def _is_project_module(module: types.ModuleType) -> bool:
-    path = getattr(module, "__file__", None)
-    if path is None:
-        # A folder without __init__.py.
-        return any(_is_project(module.__name__, place) for place in getattr(module, "__path__", []))
-    return _is_project(module.__name__, str(path))
-
-
-def _is_project(module: str, path: str) -> bool:
-    """Whether code is the user's own: neither installed, nor of Python, nor of hayate."""
-    if PROJECT_MARK in getattr(sys.modules.get(module), "__dict__", {}):
-        return True
-    if path.startswith("<"):
-        # Made by exec: it belongs to the module that made it.
-        owner = sys.modules.get(module)
-        path = str(getattr(owner, "__file__", "") or "") if owner is not None else ""
-    if not path or is_own_file(path) or is_installed(path):
-        return False
-    return not any(is_under(path, root) for root in _standard_library())
-
-
-@functools.cache
-def _standard_library() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    roots = {paths["stdlib"], paths["platstdlib"]}
-    return tuple(sorted({*roots, *map(os.path.realpath, roots)}))

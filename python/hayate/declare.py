@@ -343,14 +343,14 @@ def _annotated(function: Callable[..., Any], name: str) -> str | None:
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
-    annotation = getattr(function, "__annotations__", {}).get(name)
-    if isinstance(annotation, str):
-        try:
+    try:
+        annotation = getattr(function, "__annotations__", {}).get(name)
+        if isinstance(annotation, str):
             annotation = eval(annotation, dict(getattr(function, "__globals__", {})))
-        except (NameError, AttributeError, SyntaxError, TypeError, HayateError):
-            # Names under TYPE_CHECKING and forward references are ordinary: such an annotation
-            # simply says nothing.
-            return None
+    except (NameError, AttributeError, SyntaxError, TypeError, HayateError):
+        # Names under TYPE_CHECKING and forward references are ordinary: such an annotation simply
+        # says nothing.
+        return None
     if not isinstance(annotation, type):
         return None
     root = annotation.__module__.partition(".")[0]

@@ -44,6 +44,8 @@ class _ProjectFinder(importlib.abc.MetaPathFinder):
         self._directory = directory
         # A directory without __init__.py is a namespace package; FileFinder knows that.
         self._details = (_SourceLoader, importlib.machinery.SOURCE_SUFFIXES)
+        # Kept, because each lists its folder once: data may lie beside the job file.
+        self._finders: dict[str, importlib.machinery.FileFinder] = {}
 
     @property
     def directory(self) -> str:
@@ -57,8 +59,10 @@ class _ProjectFinder(importlib.abc.MetaPathFinder):
             inside = os.path.relpath(str(place), self._directory)
             if not is_under(str(place), self._directory) or is_installed(inside):
                 continue
-            finder = importlib.machinery.FileFinder(str(place), self._details)
-            spec = finder.find_spec(fullname)
+            if str(place) not in self._finders:
+                finder = importlib.machinery.FileFinder(str(place), self._details)
+                self._finders[str(place)] = finder
+            spec = self._finders[str(place)].find_spec(fullname)
             if spec is not None and spec.loader is not None:
                 return spec
         return None

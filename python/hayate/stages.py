@@ -84,13 +84,18 @@ class Stage(Generic[P, R]):
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        functools.update_wrapper(self, self.function)
+        # Not the attributes of the function: they might be called as ours.
+        functools.update_wrapper(self, self.function, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<stage {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the function: what a worker of hy.map may call has no place in its job."""
+        return _restored, (self.name, self.function)
 
     def __getitem__(self, output: str) -> StageOutput:
         if output not in self.outputs:
@@ -132,3 +137,7 @@ class Stage(Generic[P, R]):
         if isinstance(bound, Param):
             return value_from_json(bound, spec.get("value"))
         raise KeyError(parameter)
+
+
+def _restored(name: str, function: Callable[..., Any]) -> Stage[..., Any]:
+    return Stage(name, function, Location("", 0, {}), outputs=(name,))

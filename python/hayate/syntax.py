@@ -13,6 +13,9 @@ from hayate.loading import executed_source
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 CodeNode = FunctionNode | ast.Lambda | ast.ClassDef
 
+#: The last one: class bodies from Python 3.12 on.
+_GLOBAL_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+
 _F = TypeVar("_F", ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -112,11 +115,7 @@ def imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 def global_names(code: types.CodeType) -> set[str]:
     """Names that code, or code nested in it, looks up outside of its functions."""
-    names = {
-        str(one.argval)
-        for one in dis.get_instructions(code)
-        if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
+    names = {str(one.argval) for one in dis.get_instructions(code) if one.opname in _GLOBAL_LOADS}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names |= global_names(constant)
