@@ -29,7 +29,7 @@ from hayate.sources import csv, parquet
 if TYPE_CHECKING:
     from hayate.frames import Frame, load, save
     from hayate.pool import map
-    from hayate.read import read_csv
+    from hayate.read import read_csv, read_parquet
 
 __version__ = "0.1.0"
 
@@ -40,6 +40,7 @@ _LAZY = {
     "save": "hayate.frames",
     "map": "hayate.pool",
     "read_csv": "hayate.read",
+    "read_parquet": "hayate.read",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "param",
     "parquet",
     "read_csv",
+    "read_parquet",
     "result",
     "run",
     "save",

@@ -69,13 +69,8 @@ class CodeKeys:
             walk.effects_of(module)
         for name, bound in stage.inputs.items():
             if not isinstance(bound, (Param, Constant)):
-                form = stage.as_.get(name) or "pandas"
-                walk.components[f"as_ of {name}"] = form
-                walk.distribution(_DISTRIBUTION_OF_AS[form])
-        if len(stage.outputs) > 1:
-            walk.components["outputs"] = ", ".join(stage.outputs)
-        if stage.split:
-            walk.components["split"] = ", ".join(stage.split)
+                # The function works with this library whether its text names it or not.
+                walk.distribution(_DISTRIBUTION_OF_AS[stage.as_.get(name) or "pandas"])
         walk.components["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return walk.components
 

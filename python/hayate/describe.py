@@ -117,7 +117,8 @@ def _input(
     if isinstance(bound, Constant):
         return {"param": parameter, "value": _constant(node, parameter, bound.value, keys)}
     as_ = node.as_.get(parameter)
-    return {"param": parameter, **_reference(bound), "as": as_}
+    # To say that it is pandas changes nothing, so it must not change the key either.
+    return {"param": parameter, **_reference(bound), "as": None if as_ == "pandas" else as_}
 
 
 def _parameter(parameter: Param, value: Any) -> dict[str, Any]:

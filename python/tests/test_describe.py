@@ -73,7 +73,7 @@ def test_stages_say_how_they_are_split_started_and_what_they_read(shop):
     )
     assert [one["start"] for one in (features, model, scores)] == ["fork", "exec", "exec"]
     assert features["inputs"] == [
-        {"param": "clicks", "node": "clicks", "output": 0, "as": "pandas"},
+        {"param": "clicks", "node": "clicks", "output": 0, "as": None},
         {"param": "items", "node": "items", "output": 0, "as": None},
         {"param": "day", "value": {"type": "date", "value": "2026-11-24"}},
     ]
