@@ -1,8 +1,8 @@
 """Resident memory while CSV becomes a frame: it must not grow with the input.
 
 Makes `--gigabytes` of CSV text in shards once (build/bench), converts 1/5 of it and then all of it
-into a frame, each in a fresh process, and prints seconds, CPU seconds and the peak of the memory that
-is the process's own (RssAnon; the page cache's is the kernel's) and of all that it maps (VmHWM).
+into a frame, each in a fresh process, and prints seconds, CPU seconds and the peak of the memory
+that is the process's own (RssAnon; the page cache is the kernel's) and of all that it maps (VmHWM).
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def main() -> None:
     for part in (shards[: SHARDS // 5], shards):
         size = sum(shard.stat().st_size for shard in part)
         seconds, cpu, anonymous, peak = convert(part)
-        print(
-            f"{size / 1e9:10.2f} {seconds:8.1f} {cpu:8.1f} {anonymous / 1e6:11.0f} {peak / 1e6:9.0f}"
-        )
+        memory = f"{anonymous / 1e6:11.0f} {peak / 1e6:9.0f}"
+        print(f"{size / 1e9:10.2f} {seconds:8.1f} {cpu:8.1f} {memory}")
 
 
 if __name__ == "__main__":
