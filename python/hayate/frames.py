@@ -13,7 +13,15 @@ from typing import Any
 import pyarrow as pa
 
 from hayate import _core
-from hayate.convert import As, as_form, check_as, is_data_frame, one_chunk_per_column, to_table
+from hayate.convert import (
+    ArrowStream,
+    As,
+    as_form,
+    check_as,
+    is_data_frame,
+    one_chunk_per_column,
+    to_table,
+)
 from hayate.errors import InputError, StorageError, UsageError, Where
 from hayate.mapping import MappedFile
 
@@ -262,7 +270,7 @@ def _index_columns(schema: pa.Schema) -> list[str]:
     return [name for name in names if name in schema.names]
 
 
-def write_table(table: pa.Table, directory: str, number: int, **extra: Any) -> dict[str, Any]:
+def write_table(table: ArrowStream, directory: str, number: int, **extra: Any) -> dict[str, Any]:
     """Writes a table as one part of a frame; returns its sidecar."""
     groups = extra.pop("groups", ())
     return json.loads(  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ import pickle
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ import pyarrow as pa
 
 from hayate import arguments as inputs
 from hayate import errors
-from hayate.errors import HayateError, InternalError, StageError, Where
+from hayate.errors import HayateError, InternalError, StageError, StorageError, Where
 from hayate.protocol import Channel, ProtocolError, hello
 from hayate.results import Results
 
@@ -66,6 +67,7 @@ class UserFunction:
     Attributes:
         line: where the function stands, for errors.
         cpu_s, wall_s: spent inside the function so far, all its threads together.
+        has_raised: whether a call ended by an exception.
     """
 
     def __init__(self, function: Callable[..., Any], run: Callable[[dict[str, Any]], Any]) -> None:
@@ -73,11 +75,15 @@ class UserFunction:
         self.line = _line_of(function)
         self.cpu_s = 0.0
         self.wall_s = 0.0
+        self.has_raised = False
 
     def __call__(self, arguments: dict[str, Any]) -> Any:
         cpu, wall = time.process_time(), time.monotonic()
+        self.has_raised = True
         try:
-            return self._run(arguments)
+            result = self._run(arguments)
+            self.has_raised = False
+            return result
         except SystemExit as error:
             raise StageError(
                 f"the function called sys.exit({error.code!r})",
@@ -118,7 +124,9 @@ class Worker:
                 "warnings": [],
             }
         except (Exception, SystemExit) as error:
-            answer = {"type": "failed", "task": task["id"], "error": _report(error, task)}
+            is_users = function is None or function.has_raised
+            report = _report(error if is_users else _own_error(error), task)
+            answer = {"type": "failed", "task": task["id"], "error": report}
         sys.stdout.flush()
         sys.stderr.flush()
         answer["usage"] = {
@@ -221,6 +229,25 @@ def _line_of(function: Any) -> Where:
 def _last_line(error: BaseException) -> dict[str, Any]:
     found = errors.last_user_frame(error.__traceback__)
     return {"object": found[0], "line": found[1]} if found else {}
+
+
+def _own_error(error: BaseException) -> BaseException:
+    """An error outside of the user's code, as hayate's own."""
+    if isinstance(error, HayateError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(
+            f"the results cannot be stored: {error.strerror or error}",
+            Where(object=str(error.filename or "")),
+            "Check that the disk has space and can be written to, then run again.",
+        )
+    if isinstance(error, MemoryError):
+        return StageError(
+            "there is not enough memory for the inputs or the results",
+            fix="Give the job more memory, or split the stage into smaller parts.",
+        )
+    said = "".join(traceback.format_exception(error))
+    return InternalError(f"{type(error).__name__}: {error}", user_traceback=said)
 
 
 def _report(error: BaseException, task: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,467 @@
+"""The worker: tasks in, parts out, errors in words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from shuffled import shuffled
+
+import hayate as hy
+from hayate import _core, codecs
+from hayate.frames import write_table
+from hayate.protocol import FD_VARIABLE, Channel
+from hayate.worker import Worker
+
+_IDS = itertools.count(1)
+
+
+class Harness:
+    """Sends tasks to a worker in this process and commits what it writes."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.worker = Worker(None)  # type: ignore[arg-type]
+
+    def frame(self, table: pa.Table, name: str = "in") -> str:
+        directory = str(self.folder / name)
+        write_table(table, directory, 0)
+        _core.commit(directory, name, 1)
+        return directory
+
+    def value(self, value: Any, name: str) -> str:
+        directory = str(self.folder / name)
+        codecs.write_value(value, directory, 0, {"mode": "once"})
+        _core.commit(directory, name, 1)
+        return directory
+
+    def task(
+        self,
+        function: Callable[..., Any],
+        inputs: list[dict[str, Any]],
+        mode: str = "once",
+        outputs: tuple[str, ...] = ("out",),
+        **members: Any,
+    ) -> dict[str, Any]:
+        pickled = self.folder / f"function-{next(_IDS)}.pkl"
+        pickled.write_bytes(cloudpickle.dumps(function))
+        number = members.get("partition", 0)
+        return {
+            "type": "task",
+            "id": next(_IDS),
+            "kind": "stage",
+            "stage": "features",
+            "mode": mode,
+            "threads": 1,
+            "function": {"cloudpickle": str(pickled)},
+            "inputs": inputs,
+            "outputs": [
+                {"name": name, "dir": str(self.folder / name), "part": number} for name in outputs
+            ],
+            **members,
+        }
+
+    def run(self, function: Callable[..., Any], inputs: list[dict[str, Any]], **rest: Any) -> Any:
+        """The first output after the call, committed and loaded."""
+        answer = self.worker.run(self.task(function, inputs, **rest))
+        assert answer["type"] == "done", answer
+        return self.committed()
+
+    def committed(self, name: str = "out", parts: int = -1) -> Any:
+        _core.commit(str(self.folder / name), name, parts)
+        return hy.load(self.folder / name)
+
+    def error(self, function: Callable[..., Any], inputs: list[dict[str, Any]], **rest: Any) -> Any:
+        answer = self.worker.run(self.task(function, inputs, **rest))
+        assert answer["type"] == "failed", answer
+        return answer["error"]
+
+
+@pytest.fixture
+def harness(tmp_path: pathlib.Path) -> Harness:
+    return Harness(tmp_path)
+
+
+def _whole(path: str, param: str = "data", as_: str | None = None) -> dict[str, Any]:
+    return {"param": param, "mode": "whole", "frame": path, "as": as_}
+
+
+def _part(path: str, number: int, param: str = "data", as_: str | None = None) -> dict[str, Any]:
+    return {"param": param, "mode": "partition", "frame": path, "partition": number, "as": as_}
+
+
+def test_whole_frame_goes_through_the_function(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1, 2, 3]}))
+    result = harness.run(lambda data: data.assign(b=data["a"] * 2), [_whole(path)])
+    assert result["b"].tolist() == [2, 4, 6]
+
+
+def test_answer_says_what_was_written_and_what_it_took(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1, 2, 3]}))
+    answer = harness.worker.run(harness.task(lambda data: data, [_whole(path)]))
+    (summary,) = answer["result"]["parts"]
+    assert (summary["rows"], summary["parts"], summary["table"]) == (3, 1, True)
+    assert summary["columns"] == [["a", "int64"]]
+    assert summary["bytes"] > 0
+    assert answer["usage"]["max_rss_bytes"] > 1 << 20
+    assert answer["usage"]["user_cpu_s"] <= answer["usage"]["cpu_s"]
+
+
+def test_time_of_the_function_is_measured_alone(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1]}))
+
+    def spin(data: Any) -> Any:
+        import time
+
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+        return data
+
+    usage = harness.worker.run(harness.task(spin, [_whole(path)]))["usage"]
+    assert 0.05 <= usage["user_cpu_s"] <= usage["cpu_s"]
+
+
+@pytest.mark.parametrize(
+    ("as_", "kind"),
+    [(None, pd.DataFrame), ("pandas", pd.DataFrame), ("polars", pl.DataFrame), ("arrow", pa.Table)],
+)
+def test_input_comes_in_the_form_asked_for(harness: Harness, as_: str | None, kind: type) -> None:
+    path = harness.frame(pa.table({"a": [1, None]}))
+    seen = harness.run(
+        lambda data: {"kind": type(data).__name__, "rows": len(data)}, [_whole(path, as_=as_)]
+    )
+    assert seen == {"kind": kind.__name__, "rows": 2}
+
+
+def test_partitions_and_slices(harness: Harness) -> None:
+    table = pa.table({"k": [1, 2, 1, 3], "v": [1.0, 2.0, 3.0, 4.0]})
+    path = shuffled(harness.folder / "s", table, [0, 1, 0, 1], parts=2)
+    for number in (0, 1):
+        answer = harness.worker.run(
+            harness.task(
+                lambda data: data, [_part(path, number)], mode="partition", partition=number
+            )
+        )
+        assert answer["type"] == "done", answer
+    assert harness.committed(parts=2)["v"].tolist() == [1.0, 3.0, 2.0, 4.0]
+    spec = {"param": "data", "mode": "rows", "frame": path, "start": 1, "stop": 3, "as": None}
+    rows = harness.run(lambda data: data, [spec], mode="rows", partition=0, outputs=("out2",))
+    assert rows is not None
+    assert hy.load(harness.folder / "out2" / "part-00000.arrow")["v"].tolist() == [2.0, 3.0]
+
+
+def test_partition_without_rows_is_not_called(harness: Harness) -> None:
+    path = shuffled(harness.folder / "s", pa.table({"k": [1, 2]}), [0, 2])
+
+    def refuse_empty(data: Any) -> Any:
+        assert len(data) == 1
+        return data.assign(x=data["k"] * 1.5)
+
+    for number in range(3):
+        answer = harness.worker.run(
+            harness.task(refuse_empty, [_part(path, number)], mode="partition", partition=number)
+        )
+        assert answer["type"] == "done", answer
+    result = harness.committed(parts=3)
+    assert result["x"].tolist() == [1.5, 3.0]
+    assert result.columns.tolist() == ["k", "x"]
+
+
+def test_input_without_any_row_is_called_for_its_columns(harness: Harness) -> None:
+    table = pa.table({"k": pa.array([], pa.int64())})
+    path = shuffled(harness.folder / "s", table, [])
+    result = harness.run(
+        lambda data: data.assign(x=1.0), [_part(path, 0)], mode="partition", partition=0
+    )
+    assert result.columns.tolist() == ["k", "x"]
+
+
+def test_groups_are_called_one_by_one_in_order_of_first_appearance(harness: Harness) -> None:
+    table = pa.table({"k": ["b", "a", None, "b", "c", "a"], "v": [1, 2, 3, 4, 5, 6]})
+    path = shuffled(harness.folder / "s", table, [1, 0, 1, 1, 0, 0], parts=2, numbered=True)
+
+    def total(data: Any) -> Any:
+        assert data.columns.tolist() == ["k", "v"]
+        assert data.index.tolist() == list(range(len(data)))
+        return pd.DataFrame({"k": data["k"][:1], "sum": [data["v"].sum()]})
+
+    for number in (0, 1):
+        answer = harness.worker.run(
+            harness.task(total, [_part(path, number)], mode="group", by=["k"], partition=number)
+        )
+        assert answer["type"] == "done", answer
+    result = harness.committed(parts=2)
+    assert result["sum"].tolist() == [5, 8, 3, 5]
+    assert result["k"].fillna("null").tolist() == ["b", "a", "null", "c"]
+
+
+def test_values_of_groups_are_a_list_by_first_appearance(harness: Harness) -> None:
+    table = pa.table({"k": [1, 2, 1, 3]})
+    path = shuffled(harness.folder / "s", table, [1, 0, 1, 1], numbered=True)
+    for number in (0, 1):
+        harness.worker.run(
+            harness.task(
+                _rows_of,
+                [_part(path, number)],
+                mode="group",
+                by=["k"],
+                partition=number,
+            )
+        )
+    assert harness.committed(parts=2) == [2, 1, 1]
+
+
+def test_groups_of_two_inputs_meet_by_key(harness: Harness) -> None:
+    one = shuffled(harness.folder / "a", pa.table({"k": [1, 2, 1]}), [0, 0, 0], numbered=True)
+    keys = pa.table({"k": pa.array([2, 3], pa.int32())})
+    other = shuffled(harness.folder / "b", keys, [0, 0], numbered=True)
+    result = harness.run(
+        lambda a, b: [len(a), len(b)],
+        [_part(one, 0, "a"), _part(other, 0, "b")],
+        mode="group",
+        by=["k"],
+        partition=0,
+    )
+    assert result == [[2, 0], [1, 1], [0, 1]]
+
+
+def test_groups_whose_types_differ_are_unified(harness: Harness) -> None:
+    path = shuffled(harness.folder / "s", pa.table({"k": [1, 2]}), [0, 0], numbered=True)
+
+    def sometimes_missing(data: Any) -> Any:
+        value = 1 if data["k"][0] == 1 else 1.5
+        return pd.DataFrame({"x": [value], "s": [None if value == 1 else "text"]})
+
+    result = harness.run(sometimes_missing, [_part(path, 0)], mode="group", by=["k"], partition=0)
+    assert result["x"].tolist() == [1.0, 1.5]
+    assert result["s"].tolist()[1] == "text"
+
+
+def test_several_outputs(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1, 2]}))
+    answer = harness.worker.run(
+        harness.task(lambda data: (data[:1], data[1:]), [_whole(path)], outputs=("train", "valid"))
+    )
+    assert [part["rows"] for part in answer["result"]["parts"]] == [1, 1]
+    assert harness.committed("valid")["a"].tolist() == [2]
+
+
+def test_async_function_is_run(harness: Harness) -> None:
+    async def later(data: Any) -> Any:
+        return data
+
+    path = harness.frame(pa.table({"a": [1]}))
+    assert harness.run(later, [_whole(path)])["a"].tolist() == [1]
+
+
+def test_items_are_called_one_by_one(harness: Harness) -> None:
+    path = harness.folder / "items.pkl"
+    path.write_bytes(cloudpickle.dumps([1, None, "x"]))
+    spec = {"param": "", "mode": "items", "path": str(path)}
+    assert harness.run(lambda item: item, [spec], mode="items", partition=0) == [1, None, "x"]
+
+
+def test_writing_to_a_whole_input_is_not_seen_by_the_next_task(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1.0, 2.0], "i": [1, 2]}))
+    array = harness.value(np.arange(3), "array")
+
+    def spoil(data: Any, array: Any) -> Any:
+        seen = [data["a"][0], array[0]]
+        data.loc[0, "a"] = -1.0
+        data["new"] = 1
+        array[0] = -1
+        return [float(seen[0]), int(seen[1]), len(data.columns)]
+
+    for _ in range(2):
+        result = harness.run(spoil, [_whole(path), _whole(array, "array")])
+        assert result == [1.0, 0, 3]
+
+
+def test_model_is_loaded_once_for_a_stage(harness: Harness) -> None:
+    model = harness.value(OrderedModel(), "model")
+    seen = []
+    for _ in range(2):
+        task = harness.task(_identity_of, [_whole(model, "model")])
+        harness.worker.run(task)
+        seen.append(harness.committed())
+    assert seen[0] == seen[1]
+
+
+def _rows_of(data: Any) -> int:
+    return len(data)
+
+
+def _identity_of(model: Any) -> int:
+    return id(model)
+
+
+class OrderedModel:
+    """Some object that only a pickle can hold."""
+
+
+def _where(error: dict[str, Any]) -> dict[str, Any]:
+    where: dict[str, Any] = error["where"]
+    return where
+
+
+def test_exception_comes_back_with_the_users_own_frames(harness: Harness) -> None:
+    path = shuffled(harness.folder / "s", pa.table({"k": [1]}), [0])
+
+    def inner(data: Any) -> Any:
+        return data["missing"]
+
+    def outer(data: Any) -> Any:
+        return inner(data)
+
+    error = harness.error(outer, [_part(path, 0)], mode="partition", partition=0)
+    assert error["fault"] == "user_code"
+    assert error["what"] == "KeyError: 'missing'"
+    assert _where(error)["stage"] == "features"
+    assert _where(error)["partition"] == 0
+    assert _where(error)["object"] == __file__
+    assert _where(error)["line"] == inner.__code__.co_firstlineno + 1
+    assert "in outer" in error["traceback"]
+    assert "in inner" in error["traceback"]
+    assert "hayate/worker.py" not in error["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda data: None, "returned None"),
+        (lambda data: data["a"], "returned a Series"),
+        (lambda data: pd.DataFrame({"bad": [1, "x"]}, dtype=object), 'column "bad"'),
+        (lambda data: sys.stdout, "cannot be stored"),
+        (lambda data: sys.exit(3), "sys.exit(3)"),
+    ],
+    ids=["none", "series", "mixed", "file", "exit"],
+)
+def test_result_that_cannot_be_stored_names_stage_and_line(
+    harness: Harness, function: Callable[..., Any], said: str
+) -> None:
+    path = harness.frame(pa.table({"a": [1]}))
+    error = harness.error(function, [_whole(path)])
+    assert error["fault"] == "user_code"
+    assert said in error["what"]
+    assert error["fix"]
+    assert _where(error)["stage"] == "features"
+    assert _where(error)["object"] == __file__
+    assert _where(error)["line"] == function.__code__.co_firstlineno
+
+
+def test_wrong_number_of_results_names_the_outputs(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1]}))
+    error = harness.error(lambda data: data, [_whole(path)], outputs=("train", "valid"))
+    assert "2 outputs" in error["what"]
+    assert "train, valid" in error["fix"]
+    error = harness.error(lambda data: (data, None), [_whole(path)], outputs=("train", "valid"))
+    assert "None for its output valid" in error["what"]
+
+
+def test_mixed_results_of_groups_are_an_error(harness: Harness) -> None:
+    path = shuffled(harness.folder / "s", pa.table({"k": [1, 2]}), [0, 0], numbered=True)
+    error = harness.error(
+        lambda data: data if data["k"][0] == 1 else 5,
+        [_part(path, 0)],
+        mode="group",
+        by=["k"],
+        partition=0,
+    )
+    assert "for some groups" in error["what"]
+    error = harness.error(
+        lambda data: pd.DataFrame({"x": ["a" if data["k"][0] == 1 else 5]}),
+        [_part(path, 0)],
+        mode="group",
+        by=["k"],
+        partition=0,
+    )
+    assert "types that do not go together" in error["what"]
+
+
+def test_worker_goes_on_after_a_failure(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1]}))
+    harness.error(lambda data: 1 / 0, [_whole(path)])
+    assert harness.run(lambda data: data, [_whole(path)])["a"].tolist() == [1]
+
+
+def test_value_cannot_be_split(harness: Harness) -> None:
+    path = harness.value({"a": 1}, "value")
+    error = harness.error(lambda data: data, [_part(path, 0)], mode="partition", partition=0)
+    assert error["fault"] == "usage"
+    assert "cannot be split" in error["what"]
+
+
+def test_worker_process_runs_a_stage_of_a_job_file(harness: Harness) -> None:
+    job = harness.folder / "job.py"
+    job.write_text(
+        textwrap.dedent(
+            """
+            import logging
+            import hayate as hy
+
+            times = hy.param(int)
+            data = hy.csv("data.csv")
+
+            @hy.stage
+            def features(data, times):
+                print("printed")
+                logging.info("logged")
+                return data.assign(b=data["a"] * times)
+            """
+        )
+    )
+    path = harness.frame(pa.table({"a": [1, 2]}))
+    task = harness.task(len, [_whole(path)])
+    del task["function"]
+    task["inputs"].append({"param": "times", "mode": "value", "type": "int", "value": 3})
+    task |= {"job": str(job), "set": {"times": "3"}}
+    ours, theirs = _socket_pair()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hayate.worker"],
+        pass_fds=(theirs.fileno(),),
+        env={**_environment(), FD_VARIABLE: str(theirs.fileno())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    theirs.close()
+    channel = Channel(ours)
+    hello = channel.receive()
+    assert hello is not None
+    assert (hello["type"], hello["role"], hello["pid"]) == ("hello", "python", process.pid)
+    channel.send(task)
+    answer = channel.receive()
+    assert answer is not None
+    assert answer["type"] == "done", json.dumps(answer)
+    channel.send({"type": "exit"})
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "printed\n" in said
+    assert "INFO root: logged\n" in said
+    assert harness.committed()["b"].tolist() == [3, 6]
+    channel.close()
+
+
+def _socket_pair() -> tuple[Any, Any]:
+    import socket
+
+    return socket.socketpair()
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
