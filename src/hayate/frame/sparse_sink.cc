@@ -7,11 +7,6 @@
 #include <functional>
 
 namespace hayate::frame {
-namespace {
-
-constexpr int64_t kAlignmentBytes = 64;
-
-}  // namespace
 
 Result<std::shared_ptr<ReservedAddresses>> ReservedAddresses::Make(int64_t bytes) {
   std::shared_ptr<ReservedAddresses> reserved(new ReservedAddresses());

@@ -16,6 +16,8 @@ namespace hayate::frame {
 /// to a file. Reading one gives zeros; nothing should write more than a few bytes into it.
 class ReservedAddresses {
  public:
+  static constexpr int64_t kAlignmentBytes = 64;  ///< of what Take returns
+
   static Result<std::shared_ptr<ReservedAddresses>> Make(int64_t bytes);
   ~ReservedAddresses();
 
