@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "hayate/base/status.h"
+#include "hayate/job/description.h"
+#include "hayate/job/graph.h"
+#include "hayate/job/plan.h"
+#include "hayate/job/run_record.h"
+#include "hayate/job/store.h"
+#include "hayate/observe/progress.h"
+#include "hayate/worker/worker_pool.h"
+
+namespace hayate::job {
+
+struct ExecuteOptions {
+  int slots = 1;
+  std::function<void(const std::string&)> on_warning;
+};
+
+/// Runs what `plan` says: each node as soon as what it reads is there, in the order of the graph
+/// where cores are short. Fills in the manifests of `plan` and the tasks, frames and outputs of
+/// `record`. Starts no worker if there is nothing to do.
+Status Execute(const ExecuteOptions& options, const Description& description, const Graph& graph,
+               const Store& store, worker::WorkerPool* pool, Plan* plan, RunRecord* record,
+               observe::Progress* progress);
+
+}  // namespace hayate::job

@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "hayate/base/file.h"
+#include "hayate/base/hash.h"
+#include "hayate/job/run_state.h"
+#include "hayate/source/source.h"
+
+namespace hayate::job {
+namespace {
+
+// What the store remembers of a file that it wrote: the file is left alone while it is still that
+// file and the frame that it holds is still the same.
+struct Written {
+  std::string key;
+  source::Object file;
+  int64_t rows = 0;
+};
+
+std::string NotePath(const Store& store, const std::string& path) {
+  return store.outputs_dir() + "/" + HashText(path) + ".json";
+}
+
+std::optional<Written> ReadNote(const Store& store, const std::string& path) {
+  const std::string note = NotePath(store, path);
+  if (!std::filesystem::exists(note)) return std::nullopt;
+  // A note that cannot be read costs no more than writing the file again.
+  const auto read = [&]() -> Result<Written> {
+    ARROW_ASSIGN_OR_RAISE(const auto text, ReadFile(note));
+    ARROW_ASSIGN_OR_RAISE(const auto json, ParseJson(text, note));
+    Written written;
+    ARROW_ASSIGN_OR_RAISE(written.key, Member<std::string>(json, "key", note));
+    ARROW_ASSIGN_OR_RAISE(written.rows, Member<int64_t>(json, "rows", note));
+    ARROW_ASSIGN_OR_RAISE(const auto file, Member<Json>(json, "file", note));
+    ARROW_ASSIGN_OR_RAISE(written.file, source::ObjectFromJson(file));
+    return written;
+  };
+  auto written = read();
+  return written.ok() ? std::optional(std::move(*written)) : std::nullopt;
+}
+
+Status WriteNote(const Store& store, const std::string& key, const std::string& path,
+                 int64_t rows) {
+  ARROW_ASSIGN_OR_RAISE(const auto file, source::Stat(path));
+  const Json note = {{"path", path}, {"key", key}, {"rows", rows}, {"file", source::ToJson(file)}};
+  return WriteFileAtomically(NotePath(store, path), ToCanonicalText(note));
+}
+
+bool StillThere(const Written& written, const std::string& key, const std::string& path) {
+  if (written.key != key) return false;
+  const auto now = source::Stat(path);
+  return now.ok() && SameStat(*now, written.file);
+}
+
+Status AddOutput(RunState* state, int64_t index, const Output& output) {
+  const PlannedNode& planned = state->planned(index);
+  const auto at = static_cast<size_t>(output.output);
+  const frame::Manifest& manifest = *planned.manifests[at];
+  const std::string key = planned.key + "/" + std::to_string(output.output);
+  OutputRecord record{.path = output.path, .node = output.node};
+  const auto note = ReadNote(*state->store, output.path);
+  if (!planned.forced && note && StillThere(*note, key, output.path)) {
+    record.rows = note->rows;
+    record.bytes = note->file.size_bytes;
+    state->record->outputs.push_back(std::move(record));
+    return Status::OK();
+  }
+  if (!manifest.is_table()) {
+    return Fail(Fault::kUsage, "\"" + output.node + "\" is not a table, so it has no rows to write",
+                {.object = state->description->job, .line = output.line},
+                "Let it return a data frame, or read it with hy.result.");
+  }
+  ARROW_RETURN_NOT_OK(MakeDirectories(std::filesystem::path(output.path).parent_path().string()));
+  Task task;
+  task.message = {{"type", "task"},       {"kind", "output"},
+                  {"stage", output.node}, {"frame", planned.dirs[at]},
+                  {"path", output.path},  {"format", ""}};
+  task.node = output.node;
+  task.priority = state->priority[static_cast<size_t>(index)];
+  constexpr int64_t kBytesPerThread = 16 << 20;
+  task.max_slots = static_cast<int>(
+      std::clamp<int64_t>(manifest.bytes / kBytesPerThread, 1, state->scheduler->slots()));
+  task.on_done = [state, key, record = std::move(record)](const Json& done) mutable -> Status {
+    const auto result = done.find("result");
+    if (result != done.end()) {
+      record.rows = result->value("rows", int64_t{-1});
+      record.bytes = result->value("bytes", int64_t{-1});
+    }
+    record.written = true;
+    const std::string path = record.path;
+    const int64_t rows = record.rows;
+    state->record->outputs.push_back(std::move(record));
+    return WriteNote(*state->store, key, path, rows);
+  };
+  state->scheduler->Add(std::move(task));
+  return Status::OK();
+}
+
+}  // namespace
+
+Status StartOutputs(RunState* state, int64_t node) {
+  for (const Output& output : state->description->outputs) {
+    if (output.node != state->node(node).name) continue;
+    ARROW_RETURN_NOT_OK(AddOutput(state, node, output));
+  }
+  return Status::OK();
+}
+
+}  // namespace hayate::job

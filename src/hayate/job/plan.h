@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hayate/base/json.h"
+#include "hayate/base/status.h"
+#include "hayate/frame/manifest.h"
+#include "hayate/job/description.h"
+#include "hayate/job/graph.h"
+#include "hayate/job/keys.h"
+#include "hayate/job/source_files.h"
+#include "hayate/job/store.h"
+
+namespace hayate::job {
+
+struct PlanOptions {
+  std::vector<std::string> targets;  ///< empty: everything
+  std::vector<std::string> from;     ///< these and what depends on them run in any case
+  bool fresh = false;                ///< everything that is needed runs
+};
+
+/// What becomes of one node.
+struct PlannedNode {
+  enum class State {
+    kRun,     ///< it is computed
+    kKept,    ///< its frames are there
+    kUnused,  ///< nothing that runs or is asked for needs it
+  };
+  State state = State::kUnused;
+  bool forced = false;  ///< kRun by --fresh or --from: finished parts do not count
+  std::string reason;   ///< one line
+  std::string key;
+  Json key_parts = Json::object();
+  std::vector<FileRecord> files;                          ///< of a source
+  std::vector<std::string> dirs;                          ///< of each output's frame
+  std::vector<std::optional<frame::Manifest>> manifests;  ///< of each output, where committed
+
+  bool committed() const;
+};
+
+/// Which nodes have to run, and why: by stat and manifests only. Indices are those of
+/// Description::nodes.
+struct Plan {
+  std::vector<PlannedNode> nodes;
+
+  static Result<Plan> Make(const Description& description, const Graph& graph, const Store& store,
+                           const PlanOptions& options, const Checksums& checksums);
+  int64_t CountToRun() const;
+};
+
+/// How many tasks a stage has over these split inputs (in the order of node.split); empty
+/// partitions included. Depends on rows and bytes only.
+int64_t CountTasks(const Node& node, const std::vector<const frame::Manifest*>& split);
+
+}  // namespace hayate::job

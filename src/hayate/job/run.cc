@@ -1,0 +1,218 @@
+#include "hayate/job/run.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "hayate/base/file.h"
+#include "hayate/base/limits.h"
+#include "hayate/frame/writer.h"
+#include "hayate/job/execute.h"
+#include "hayate/job/gc.h"
+#include "hayate/job/graph.h"
+#include "hayate/job/history.h"
+#include "hayate/job/run_log.h"
+#include "hayate/job/store.h"
+#include "hayate/job/store_lock.h"
+#include "hayate/output/output.h"
+#include "hayate/worker/channel.h"
+
+namespace hayate::job {
+namespace {
+
+constexpr int kShutdownGraceMs = 5'000;
+
+size_t At(int64_t index) { return static_cast<size_t>(index); }
+
+const char* StateName(PlannedNode::State state) {
+  switch (state) {
+    case PlannedNode::State::kRun:
+      return "run";
+    case PlannedNode::State::kKept:
+      return "kept";
+    case PlannedNode::State::kUnused:
+      return "unused";
+  }
+  return "unused";
+}
+
+// Before hours of work: that its results can be written where they are to go.
+Status CheckOutputs(const Description& description, const Plan& plan) {
+  for (const Output& output : description.outputs) {
+    const PlannedNode& node = plan.nodes[At(description.Find(output.node))];
+    if (node.state == PlannedNode::State::kUnused) continue;
+    ARROW_RETURN_NOT_OK(output::FormatOfPath(output.path).status());
+    const std::string folder = std::filesystem::path(output.path).parent_path().string();
+    ARROW_RETURN_NOT_OK(MakeDirectories(folder));
+    if (access(folder.c_str(), W_OK | X_OK) != 0) {
+      return FailErrno(errno, "an output cannot be written there", {.object = output.path});
+    }
+  }
+  return Status::OK();
+}
+
+// A kept source whose files were only touched: the next plan knows them by their new times.
+Status RefreshFiles(const Plan& plan) {
+  for (const PlannedNode& node : plan.nodes) {
+    if (node.state != PlannedNode::State::kKept || node.files.empty()) continue;
+    frame::Manifest manifest = *node.manifests.front();
+    const Json files = FilesToJson(node.files);
+    if (manifest.extra.value("files", Json()) == files) continue;
+    manifest.extra["files"] = files;
+    ARROW_RETURN_NOT_OK(frame::WriteManifest(node.dirs.front(), manifest));
+  }
+  return Status::OK();
+}
+
+class Run {
+ public:
+  Run(const RunOptions& options, observe::Progress* progress, RunRecord* record)
+      : options_(options),
+        progress_(progress),
+        record_(record),
+        store_(StoreRoot(options.session.job, options.store)) {}
+
+  Status Begin() {
+    begin_ = std::chrono::steady_clock::now();
+    record_->job = options_.session.job;
+    record_->store = store_.root();
+    record_->started = UtcNow();
+    record_->slots = options_.slots > 0 ? options_.slots : AvailableCores();
+    ARROW_RETURN_NOT_OK(options_.Validate());
+    ARROW_RETURN_NOT_OK(store_.Create());
+    ARROW_ASSIGN_OR_RAISE(
+        auto lock, StoreLock::Take(store_.lock_path(), options_.wait, [&](const std::string& who) {
+          progress_->Say("hayate: another run holds the store (" + who +
+                         "); waiting for it to end");
+        }));
+    lock_ = std::make_unique<StoreLock>(std::move(lock));
+    record_->started = UtcNow();
+    record_->id = NewRunId();
+    ARROW_RETURN_NOT_OK(MakeDirectories(store_.RunDir(record_->id)));
+    ARROW_ASSIGN_OR_RAISE(log_, RunLog::Open(store_.RunDir(record_->id) + "/log"));
+    SessionOptions session = options_.session;
+    session.on_log = [log = log_.get()](const worker::LogLine& line) { log->Add(line); };
+    ARROW_ASSIGN_OR_RAISE(session_, Session::Make(std::move(session)));
+    return Status::OK();
+  }
+
+  Status Work() {
+    ARROW_ASSIGN_OR_RAISE(description_, session_->Describe());
+    for (const Parameter& param : description_.params) record_->set[param.name] = param.value;
+    ARROW_ASSIGN_OR_RAISE(const Graph graph, Graph::Make(description_));
+    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Make(description_, graph, store_, options_.plan,
+                                            [&](const std::vector<source::Object>& objects) {
+                                              return session_->ComputeChecksums(objects);
+                                            }));
+    RecordPlan(graph);
+    ARROW_RETURN_NOT_OK(Save());
+    ARROW_RETURN_NOT_OK(CheckOutputs(description_, plan_));
+    ARROW_RETURN_NOT_OK(RefreshFiles(plan_));
+    ExecuteOptions execute;
+    execute.slots = record_->slots;
+    execute.on_warning = [this](const std::string& text) { Warn(text); };
+    return Execute(execute, description_, graph, store_, session_->pool(), &plan_, record_,
+                   progress_);
+  }
+
+  // Whatever the end: nothing of ours is left running, and the record says how it went.
+  Status End(Status status) {
+    if (session_) {
+      const Status ended = session_->pool()->Shutdown(kShutdownGraceMs);
+      if (!ended.ok()) Warn("the workers could not be ended in order: " + ended.message());
+    }
+    record_->ended = UtcNow();
+    record_->wall_s =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    if (status.ok()) {
+      record_->status = "done";
+    } else {
+      record_->status = FaultOf(status) == Fault::kInterrupted ? "interrupted" : "failed";
+      record_->error = worker::ErrorToJson(status);
+      if (log_) log_->Say(FormatForUser(status));
+    }
+    if (!log_) return status;
+    const Status saved = Save();
+    if (status.ok()) status = saved;
+    const Status kept = AddToHistory(store_.history_path(), *record_);
+    if (!kept.ok()) Warn("this run is missing from the history: " + kept.message());
+    if (status.ok()) {
+      const auto removed = CollectGarbage(store_, options_.keep_runs);
+      if (!removed.ok()) Warn("old frames could not be removed: " + removed.status().message());
+    }
+    return status;
+  }
+
+ private:
+  void RecordPlan(const Graph& graph) {
+    for (const int64_t index : graph.order()) {
+      const Node& node = description_.nodes[At(index)];
+      const PlannedNode& planned = plan_.nodes[At(index)];
+      NodeRecord& record = record_->nodes.emplace_back();
+      record.name = node.name;
+      record.kind = node.is_source() ? "source" : "stage";
+      record.state = StateName(planned.state);
+      record.reason = planned.reason;
+      if (planned.state == PlannedNode::State::kUnused) continue;
+      for (int64_t i = 0; i < node.num_outputs(); ++i) {
+        record_->uses.push_back(planned.dirs[At(i)]);
+        const auto& manifest = planned.manifests[At(i)];
+        if (planned.state != PlannedNode::State::kKept || !manifest) continue;
+        record_->frames[node.FrameName(i)] = planned.dirs[At(i)];
+        record.bytes = std::max<int64_t>(record.bytes, 0) + manifest->bytes;
+        if (manifest->is_table()) record.rows = std::max<int64_t>(record.rows, 0) + manifest->rows;
+      }
+      if (log_) log_->Say(node.name + ": " + record.state + ", " + record.reason);
+    }
+  }
+
+  Status Save() const {
+    return WriteFileAtomically(
+        store_.RunDir(record_->id) + "/run.json",
+        record_->ToJson().dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+
+  void Warn(const std::string& text) {
+    record_->warnings.push_back(text);
+    progress_->Say("hayate: warning: " + text);
+    if (log_) log_->Say("warning: " + text);
+  }
+
+  const RunOptions& options_;
+  observe::Progress* progress_;
+  RunRecord* record_;
+  Store store_;
+  std::chrono::steady_clock::time_point begin_;
+  std::unique_ptr<StoreLock> lock_;
+  std::unique_ptr<RunLog> log_;
+  std::unique_ptr<Session> session_;
+  Description description_;
+  Plan plan_;
+};
+
+}  // namespace
+
+Status RunOptions::Validate() const {
+  if (slots < 0) return Fail(Fault::kUsage, "-j has to be at least 1", {}, "Give a number.");
+  if (keep_runs < 1) {
+    return Fail(Fault::kUsage, "--keep-runs has to be at least 1", {}, "Give a number.");
+  }
+  return Status::OK();
+}
+
+std::string StoreRoot(const std::string& job, const std::string& store) {
+  if (store.empty()) return (std::filesystem::path(job).parent_path() / ".hayate").string();
+  return std::filesystem::absolute(store).lexically_normal().string();
+}
+
+Status RunJob(const RunOptions& options, observe::Progress* progress, RunRecord* record) {
+  Run run(options, progress, record);
+  Status status = run.Begin();
+  if (status.ok()) status = run.Work();
+  return run.End(std::move(status));
+}
+
+}  // namespace hayate::job

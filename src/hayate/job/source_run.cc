@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "hayate/base/file.h"
+#include "hayate/frame/writer.h"
+#include "hayate/job/run_state.h"
+
+namespace hayate::job {
+namespace {
+
+// Checksums are for the next run: whatever this one still has to do goes first.
+constexpr int64_t kChecksumPriority = 1'000'000;
+// Fewer cores for small inputs, so that several can be read at a time.
+constexpr int64_t kBytesPerThread = 4 << 20;
+
+int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// Once every checksum is there: the manifest keeps them, so that a file that was only touched or
+// copied back is known again.
+Status KeepChecksums(RunState* state, int64_t index) {
+  PlannedNode& planned = state->planned(index);
+  const std::string& dir = planned.dirs.front();
+  ARROW_ASSIGN_OR_RAISE(auto manifest, frame::ReadManifest(dir));
+  ARROW_ASSIGN_OR_RAISE(auto files, FilesFromJson(manifest.extra["files"], dir));
+  for (size_t i = 0; i < files.size() && i < planned.files.size(); ++i) {
+    files[i].checksum = planned.files[i].checksum;
+  }
+  manifest.extra["files"] = FilesToJson(files);
+  ARROW_RETURN_NOT_OK(frame::WriteManifest(dir, manifest));
+  return CheckUnchanged(planned.files);
+}
+
+void AddChecksums(RunState* state, int64_t index) {
+  const PlannedNode& planned = state->planned(index);
+  std::vector<size_t> missing;
+  for (size_t i = 0; i < planned.files.size(); ++i) {
+    if (planned.files[i].checksum.empty()) missing.push_back(i);
+  }
+  if (missing.empty()) return;
+  const size_t chunks = std::min<size_t>(missing.size(), state->scheduler->slots());
+  const auto left = std::make_shared<size_t>(chunks);
+  for (size_t chunk = 0; chunk < chunks; ++chunk) {
+    std::vector<size_t> mine;
+    Json objects = Json::array();
+    for (size_t i = chunk; i < missing.size(); i += chunks) {
+      mine.push_back(missing[i]);
+      objects.push_back(source::ToJson(planned.files[missing[i]].object));
+    }
+    Task task;
+    task.message = {{"type", "task"}, {"kind", "checksum"}, {"objects", std::move(objects)}};
+    task.node = state->node(index).name;
+    task.priority = kChecksumPriority;
+    task.on_done = [state, index, mine = std::move(mine), left](const Json& done) {
+      ARROW_ASSIGN_OR_RAISE(const auto sums, Member<std::vector<std::string>>(
+                                                 done["result"], "checksums", "a checksum task"));
+      for (size_t i = 0; i < mine.size() && i < sums.size(); ++i) {
+        state->planned(index).files[mine[i]].checksum = sums[i];
+      }
+      return --*left == 0 ? KeepChecksums(state, index) : Status::OK();
+    };
+    state->scheduler->Add(std::move(task));
+  }
+}
+
+Status OnIngested(RunState* state, int64_t index) {
+  const Status unchanged = CheckUnchanged(state->planned(index).files);
+  if (!unchanged.ok()) {
+    // What was read may be of two versions; nobody may find it under this key.
+    ARROW_RETURN_NOT_OK(frame::ClearFrame(state->planned(index).dirs.front()));
+    return unchanged;
+  }
+  AddChecksums(state, index);
+  return TakeCommitted(state, index);
+}
+
+}  // namespace
+
+Status StartSource(RunState* state, int64_t index) {
+  const Node& node = state->node(index);
+  PlannedNode& planned = state->planned(index);
+  const std::string& dir = planned.dirs.front();
+  if (planned.forced) ARROW_RETURN_NOT_OK(frame::ClearFrame(dir));
+  int64_t bytes = 0;
+  Json objects = Json::array();
+  for (const FileRecord& file : planned.files) {
+    bytes += file.object.size_bytes;
+    objects.push_back(source::ToJson(file.object));
+  }
+  std::vector<FileRecord> recorded = planned.files;
+  ForgetRacyTimes(NowNs(), &recorded);
+  Json commit = CommitMessage(node.name, planned.key, planned.key_parts,
+                              static_cast<int64_t>(planned.files.size()));
+  commit["min_rows"] = node.min_rows;
+  commit["extra"] = {{"files", FilesToJson(recorded)}};
+
+  Task task;
+  task.message = {{"type", "task"},
+                  {"kind", "ingest"},
+                  {"stage", node.name},
+                  {"objects", std::move(objects)},
+                  {"format", node.format},
+                  {"options", node.options},
+                  {"dir", dir},
+                  {"allow_empty", node.allow_empty},
+                  {"min_rows", node.min_rows},
+                  {"commit", std::move(commit)}};
+  task.node = node.name;
+  task.priority = state->priority[static_cast<size_t>(index)];
+  task.max_slots =
+      static_cast<int>(std::clamp<int64_t>(bytes / kBytesPerThread, 1, state->scheduler->slots()));
+  observe::StageState& progress = state->progress[static_cast<size_t>(index)];
+  progress.bytes_total = bytes;
+  task.on_progress = [state, index](const Json& at) {
+    observe::StageState& now = state->progress[static_cast<size_t>(index)];
+    now.rows = at.value("rows", now.rows);
+    now.bytes_read = at.value("bytes_read", now.bytes_read);
+    now.bytes_total = at.value("bytes_total", now.bytes_total);
+    now.text_bytes = at.value("text_bytes", now.text_bytes);
+  };
+  task.on_done = [state, index](const Json&) { return OnIngested(state, index); };
+  state->scheduler->Add(std::move(task));
+  return Status::OK();
+}
+
+}  // namespace hayate::job
