@@ -1,4 +1,4 @@
-#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "hayate/base/file.h"
+#include "hayate/frame/mapped_file.h"
 #include "hayate/frame/reader.h"
 #include "hayate/frame/sidecar.h"
 #include "hayate/frame/whole_writer.h"
@@ -20,9 +21,10 @@ constexpr const char* kBootKey = "hayate.boot";
 bool IsFresh(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return false;
-  const auto file = arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ);
-  if (!file.ok()) return false;
-  const auto reader = arrow::ipc::RecordBatchFileReader::Open(*file);
+  const auto bytes = MapFile(path);
+  if (!bytes.ok()) return false;
+  const auto reader =
+      arrow::ipc::RecordBatchFileReader::Open(std::make_shared<arrow::io::BufferReader>(*bytes));
   if (!reader.ok() || !(*reader)->metadata()) return false;
   const auto boot = (*reader)->metadata()->Get(kBootKey);
   return boot.ok() && *boot == BootId() && !boot->empty();

@@ -117,6 +117,20 @@ TEST_F(FaultTest, LeftoversOfACrashAfterTheManifestDoNotCount) {
   EXPECT_TRUE(Verify(dir_.path()).ok());
 }
 
+TEST_F(FaultTest, AFrameMayHaveMorePartsThanAProcessMayHaveFiles) {
+  for (int64_t i = 0; i < 60; ++i) ASSERT_TRUE(Write(i, 3).ok());
+  ASSERT_TRUE(Commit(dir_.path(), {}).ok());
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{.rlim_cur = 40, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  const auto frame = FrameReader::Open(dir_.path());
+  const auto table = frame.ok() ? (*frame)->ReadTable() : frame.status();
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ((*table)->num_rows(), 180);
+}
+
 TEST_F(FaultTest, AReplacedPartIsTheNewOneWhole) {
   ASSERT_TRUE(Write(0, 10).ok());
   ASSERT_TRUE(Write(0, 20).ok());

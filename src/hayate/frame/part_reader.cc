@@ -1,6 +1,6 @@
 #include "hayate/frame/part_reader.h"
 
-#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/ipc/options.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "hayate/base/file.h"
+#include "hayate/frame/mapped_file.h"
 #include "hayate/frame/unify.h"
 
 namespace hayate::frame {
@@ -79,14 +80,11 @@ Result<std::shared_ptr<PartReader>> PartReader::Open(const std::string& dir, con
   auto state = std::make_unique<State>();
   state->part = part;
   state->path = PathOf(dir, part);
-  const auto file = arrow::io::MemoryMappedFile::Open(state->path, arrow::io::FileMode::READ);
-  if (!file.ok()) {
-    return Fail(Fault::kStorage, "cannot map the part: " + file.status().message(),
-                {.object = state->path});
-  }
+  ARROW_ASSIGN_OR_RAISE(auto bytes, MapFile(state->path));
+  const auto file = std::make_shared<arrow::io::BufferReader>(std::move(bytes));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
-  auto reader = arrow::ipc::RecordBatchFileReader::Open(*file, options);
+  auto reader = arrow::ipc::RecordBatchFileReader::Open(file, options);
   ARROW_RETURN_NOT_OK(Explained(reader.status(), part, state->path));
   state->reader = *reader;
   return std::shared_ptr<PartReader>(new PartReader(std::move(state)));

@@ -1,5 +1,5 @@
 #include <arrow/array.h>
-#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -13,6 +13,7 @@
 
 #include "hayate/base/file.h"
 #include "hayate/frame/file_sink.h"
+#include "hayate/frame/mapped_file.h"
 #include "hayate/frame/null_slots.h"
 #include "hayate/frame/sidecar.h"
 #include "hayate/frame/writer.h"
@@ -32,8 +33,8 @@ int64_t SizeOf(const std::string& path) {
 
 // Rows, schema and exactness of an Arrow file that we did not write.
 Status Describe(const std::string& path, Part* part) {
-  ARROW_ASSIGN_OR_RAISE(const auto file,
-                        arrow::io::MemoryMappedFile::Open(path, arrow::io::FileMode::READ));
+  ARROW_ASSIGN_OR_RAISE(auto bytes, MapFile(path));
+  const auto file = std::make_shared<arrow::io::BufferReader>(std::move(bytes));
   ARROW_ASSIGN_OR_RAISE(const auto reader, arrow::ipc::RecordBatchFileReader::Open(file));
   part->schema = reader->schema();
   part->rows = 0;
