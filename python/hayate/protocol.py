@@ -1,8 +1,8 @@
 """The protocol between the supervisor and its children (docs/formats/protocol.md), Python's side.
 
 A message is a 4-byte little-endian length and that many bytes of UTF-8 JSON: one object with a
-member ``type``. File descriptors may travel along with a message (SCM_RIGHTS). The error objects of ``failed`` messages are those of
-:func:`hayate.errors.to_json`.
+member ``type``. File descriptors may travel along with a message (SCM_RIGHTS). The error objects of
+``failed`` messages are those of :func:`hayate.errors.to_json`.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _preload(modules: list[str], threaded: dict[str, int]) -> dict[str, str]:
         before = count_threads()
         try:
             importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  the module's code may raise anything
+        except (Exception, SystemExit) as error:
             failed[name] = f"{type(error).__name__}: {error}"
         if count_threads() > before:
             found[name] = count_threads() - before
