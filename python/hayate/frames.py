@@ -175,7 +175,7 @@ class Frame:
 
     def _mapped_table(self, columns: Sequence[str] | None) -> tuple[pa.Table, list[MappedFile]]:
         batches, mappings = self._mapped()
-        table = pa.Table.from_batches(batches, schema=self.schema)
+        table = pa.Table.from_batches(batches, schema=batches[0].schema if batches else self.schema)
         if columns is not None:
             names = self._selected(columns)
             names += [name for name in _index_columns(self.schema) if name not in names]
@@ -191,8 +191,10 @@ class Frame:
         if self._partition is None and os.path.exists(whole):
             mapping = MappedFile(whole)
             batches = _all_batches(mapping)
-            if all(_same_types(batch.schema, self.schema) for batch in batches):
-                batches = [_with_schema(batch, self.schema) for batch in batches]
+            # Its texts are large ones; everything else is as in the frame.
+            if batches and _same_types(batches[0].schema, _with_large_texts(self.schema)):
+                schema = batches[0].schema.with_metadata(self.schema.metadata)
+                batches = [_with_schema(batch, schema) for batch in batches]
                 return _sliced(batches, self._range), [mapping]
         return self._mapped_parts(self._manifest)
 
@@ -258,6 +260,11 @@ def _sliced(batches: list[pa.RecordBatch], wanted: tuple[int, int] | None) -> li
 
 def _same_types(one: pa.Schema, other: pa.Schema) -> bool:
     return bool(one.names == other.names and one.types == other.types)
+
+
+def _with_large_texts(schema: pa.Schema) -> pa.Schema:
+    large = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+    return pa.schema([field.with_type(large.get(field.type, field.type)) for field in schema])
 
 
 def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -122,7 +122,11 @@ def storable(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """`array` with the types that only live in memory (views, run ends) in their plain form."""
     kind = array.type
     if kind in (_view_type("string_view"), _view_type("binary_view")):
-        return array.cast(pa.large_string() if kind == pa.string_view() else pa.large_binary())
+        plain = pa.large_string() if kind == _view_type("string_view") else pa.large_binary()
+        try:
+            return array.cast(plain)
+        except pa.ArrowNotImplementedError:  # pyarrow before 17
+            return pa.array(array.to_pylist(), plain)
     if pa.types.is_run_end_encoded(kind):
         return pc.run_end_decode(array)
     return array
