@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from hayate.convert import As, as_form
 from hayate.errors import UsageError, Where
+from hayate.from_pandas import as_one_chunk
 
 #: The hidden column of a frame shuffled for group_by: uint64, row in the whole input.
 ROW_COLUMN = "__hayate_row"
@@ -53,7 +54,7 @@ class GroupedInput:
                 'as_="frame" cannot be combined with group_by',
                 fix='Use "pandas", "polars" or "arrow", or partition_by.',
             )
-        order = np.argsort(groups, kind="stable")
+        order = _sorted_by(groups, count)
         if (order[1:] < order[:-1]).any():
             table = table.take(pa.array(order))
         self._ends = np.cumsum(np.bincount(groups, minlength=count)).tolist()
@@ -147,22 +148,23 @@ def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _number(keys: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The group of each row, by first appearance, and the row at which each first appears."""
-    codes = np.zeros(keys.num_rows, dtype=np.int64)
+    groups = np.zeros(keys.num_rows, dtype=np.int64)
+    count = min(keys.num_rows, 1)
     for column in keys.columns:
-        encoded = column.combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = (
-                pa.concat_arrays(encoded.chunks)
-                if encoded.num_chunks
-                else pa.array([], column.type)
-            )
-        encoded = encoded.dictionary_encode(null_encoding="encode")
-        codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy().astype(
-            np.int64
-        )
+        codes, distinct = _codes(column)
         # Renumbered after each column, so that the product stays small.
-        _, firsts, codes = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(firsts, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[codes.reshape(-1)], firsts[order]
+        groups, count = _codes(pa.chunked_array([pa.array(groups * distinct + codes)]))
+    firsts = np.empty(count, dtype=np.int64)
+    firsts[groups[::-1]] = np.arange(len(groups))[::-1]
+    return groups, firsts
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], int]:
+    """The number of each value, by first appearance, and how many there are; null is a value."""
+    encoded = as_one_chunk(column).dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+
+
+def _sorted_by(groups: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Rows by group, in order within one; NumPy sorts 16-bit numbers by counting."""
+    return np.argsort(groups.astype(np.uint16) if count < 1 << 16 else groups, kind="stable")
