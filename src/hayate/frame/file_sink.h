@@ -30,6 +30,8 @@ class FileSink : public arrow::io::OutputStream {
   /// Flushes, asks the system to begin writing the pages back (without waiting), renames.
   Status Commit();
 
+  /// Readable too: what was flushed can be mapped before it is committed.
+  int fd() const { return file_->fd(); }
   int64_t bytes() const { return position_; }
   /// 32 hexadecimal digits; empty if it was not asked for.
   std::string Checksum() const;

@@ -281,6 +281,32 @@ TEST_F(FrameTest, ClearFrameRemovesAllThatIsOurs) {
   EXPECT_EQ(ListDirectory(dir_.path()).ValueOrDie(), std::vector<std::string>{"notes.txt"});
 }
 
+TEST_F(FrameTest, BatchesWithOtherDictionariesBecomeOnePart) {
+  std::vector<int64_t> all;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
+  for (int64_t i = 0; i < 4; ++i) {
+    std::vector<int64_t> values;
+    for (int64_t k = 0; k < 70; ++k) values.push_back(i * 60 + k);
+    batches.push_back(LabelledBatch(values, 300));
+    batches.push_back(batches.back()->Slice(0, 3));
+    all.insert(all.end(), values.begin(), values.end());
+    all.insert(all.end(), values.begin(), values.begin() + 3);
+  }
+  const Part part = MustWrite(0, batches);
+  ASSERT_TRUE(Commit(dir_.path(), {}).ok());
+  EXPECT_TRUE(Verify(dir_.path()).ok());
+  const auto frame = FrameReader::Open(dir_.path()).ValueOrDie();
+  EXPECT_EQ(frame->NumBatches(0).ValueOrDie(), 8);
+  EXPECT_TRUE(frame->manifest().schema->Equals(*part.schema));
+  const auto table = frame->ReadTable().ValueOrDie();
+  ASSERT_TRUE(table->ValidateFull().ok());
+  const auto batch = table->CombineChunksToBatch().ValueOrDie();
+  ASSERT_EQ(batch->num_rows(), static_cast<int64_t>(all.size()));
+  for (int64_t i = 0; i < batch->num_rows(); ++i) {
+    ASSERT_EQ(LabelAt(*batch, i), LabelOf(all[static_cast<size_t>(i)], 300));
+  }
+}
+
 TEST_F(FrameTest, GroupsComeInOrderOfFirstAppearance) {
   // Groups of one to three rows, dealt to three partitions; the result must be in their order.
   std::mt19937_64 random(11);

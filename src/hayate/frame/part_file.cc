@@ -1,33 +1,24 @@
 #include "hayate/frame/part_file.h"
 
 #include <arrow/array.h>
-#include <arrow/ipc/options.h>
-#include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
 #include <filesystem>
 
-#include "hayate/frame/file_sink.h"
+#include "hayate/frame/dictionary_merge.h"
+#include "hayate/frame/ipc_segment.h"
 #include "hayate/frame/null_slots.h"
 
 namespace hayate::frame {
-namespace {
-
-// What Arrow itself reports about a batch is the writer's fault, unless it came out of our sink.
-Status Explained(const Status& status, const std::string& path) {
-  if (status.ok() || FaultDetail::Get(status) != nullptr) return status;
-  return Fail(Fault::kInternal, "cannot write the part: " + status.message(), {.object = path});
-}
-
-}  // namespace
 
 struct PartFile::State {
   std::string path;
   Part part;
-  std::shared_ptr<FileSink> sink;
-  std::shared_ptr<arrow::ipc::RecordBatchWriter> writer;
   std::vector<bool> exact;  // by column
+  // Almost always one. Batches with other dictionaries begin another, and all are merged at the
+  // end.
+  std::vector<std::unique_ptr<IpcSegment>> segments;
 };
 
 PartFile::PartFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -38,23 +29,19 @@ Result<std::unique_ptr<PartFile>> PartFile::Make(const std::string& dir, int64_t
   auto state = std::make_unique<State>();
   state->part.number = number;
   state->part.file = PartFileName(number, ".arrow");
-  state->part.schema = schema;
   state->exact.assign(static_cast<size_t>(schema->num_fields()), true);
   state->path = (std::filesystem::path(dir) / state->part.file).string();
-  ARROW_ASSIGN_OR_RAISE(state->sink, FileSink::Create(state->path, /*with_checksum=*/true));
-  auto options = arrow::ipc::IpcWriteOptions::Defaults();
-  options.use_threads = false;
-  auto writer = arrow::ipc::MakeFileWriter(state->sink, schema, options);
-  ARROW_RETURN_NOT_OK(Explained(writer.status(), state->path));
-  state->writer = *writer;
+  ARROW_ASSIGN_OR_RAISE(state->segments.emplace_back(), IpcSegment::Make(state->path, schema));
+  state->part.schema = std::move(schema);
   return std::unique_ptr<PartFile>(new PartFile(std::move(state)));
 }
 
 Status PartFile::Write(const arrow::RecordBatch& batch) {
-  if (!batch.schema()->Equals(*state_->part.schema, /*check_metadata=*/false)) {
+  Part& part = state_->part;
+  if (!batch.schema()->Equals(*part.schema, /*check_metadata=*/false)) {
     return Fail(Fault::kInternal,
                 "a batch has another schema than its part:\n" + batch.schema()->ToString() +
-                    "\nbeside\n" + state_->part.schema->ToString(),
+                    "\nbeside\n" + part.schema->ToString(),
                 {.object = state_->path});
   }
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
@@ -64,19 +51,48 @@ Status PartFile::Write(const arrow::RecordBatch& batch) {
     const auto index = static_cast<size_t>(i);
     state_->exact[index] = state_->exact[index] && ExactAsDouble(*batch.column(i));
   }
-  const auto filled =
-      arrow::RecordBatch::Make(state_->part.schema, batch.num_rows(), std::move(columns));
-  ARROW_RETURN_NOT_OK(Explained(state_->writer->WriteRecordBatch(*filled), state_->path));
-  state_->part.rows += batch.num_rows();
+  const auto filled = arrow::RecordBatch::Make(part.schema, batch.num_rows(), std::move(columns));
+  if (!state_->segments.back()->Takes(*filled)) {
+    ARROW_RETURN_NOT_OK(state_->segments.back()->Close());
+    ARROW_ASSIGN_OR_RAISE(state_->segments.emplace_back(),
+                          IpcSegment::Make(state_->path, part.schema));
+  }
+  ARROW_RETURN_NOT_OK(state_->segments.back()->Write(*filled));
+  part.rows += batch.num_rows();
+  return Status::OK();
+}
+
+// Writes all segments anew as one, with one dictionary a column.
+Status PartFile::MergeSegments() {
+  std::vector<std::vector<std::shared_ptr<arrow::RecordBatch>>> batches;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> samples;
+  for (const auto& segment : state_->segments) {
+    ARROW_ASSIGN_OR_RAISE(batches.emplace_back(), segment->Read());
+    samples.push_back(batches.back().front());  // a segment begins with a batch
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto merge, DictionaryMerge::Make(state_->part.schema, samples));
+  ARROW_ASSIGN_OR_RAISE(auto merged, IpcSegment::Make(state_->path, merge.schema()));
+  for (size_t i = 0; i < batches.size(); ++i) {
+    for (const auto& batch : batches[i]) {
+      ARROW_ASSIGN_OR_RAISE(const auto moved, merge.Apply(i, *batch));
+      ARROW_RETURN_NOT_OK(merged->Write(*moved));
+    }
+  }
+  ARROW_RETURN_NOT_OK(merged->Close());
+  state_->part.schema = merge.schema();
+  state_->segments.clear();
+  state_->segments.push_back(std::move(merged));
   return Status::OK();
 }
 
 Result<Part> PartFile::Finish() {
-  ARROW_RETURN_NOT_OK(Explained(state_->writer->Close(), state_->path));
-  ARROW_RETURN_NOT_OK(state_->sink->Commit());
+  ARROW_RETURN_NOT_OK(state_->segments.back()->Close());
+  if (state_->segments.size() > 1) ARROW_RETURN_NOT_OK(MergeSegments());
+  IpcSegment& file = *state_->segments.front();
+  ARROW_RETURN_NOT_OK(file.Commit());
   Part& part = state_->part;
-  part.bytes = state_->sink->bytes();
-  part.checksum = state_->sink->Checksum();
+  part.bytes = file.bytes();
+  part.checksum = file.Checksum();
   for (size_t i = 0; i < state_->exact.size(); ++i) {
     if (!state_->exact[i]) {
       part.inexact_as_double.push_back(part.schema->field(static_cast<int>(i))->name());

@@ -26,6 +26,7 @@ class PartFile {
 
  private:
   struct State;
+  Status MergeSegments();
   explicit PartFile(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

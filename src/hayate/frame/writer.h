@@ -24,7 +24,8 @@ class PartWriter {
 
   /// Appends a batch of the same schema. Slots under nulls are set to NaN (float16/32/64) and to
   /// the int64 minimum (timestamp, duration, date64): pandas maps the buffer as it is
-  /// (docs/formats/frame.md). Dictionaries must be the same in all batches of a part.
+  /// (docs/formats/frame.md). A file has one dictionary a column: batches with
+  /// others cost a second pass over the part at Finish, and its indices may become wider.
   Status Write(const arrow::RecordBatch& batch);
 
   /// Set before Finish, kept in the sidecar.
