@@ -62,7 +62,10 @@ Status WorkerPool::Impl::RunOnce(std::optional<Clock::time_point> until) {
     // What came before in this loop may have closed it.
     switch (watched[i].source) {
       case Source::kSignals:
-        while (signals_->Take() != 0) ++interrupts_;
+        while (const int number = signals_->Take()) {
+          last_signal_ = number;
+          ++interrupts_;
+        }
         break;
       case Source::kWake:
         woken_ = true;

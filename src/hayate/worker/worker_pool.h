@@ -94,6 +94,9 @@ class WorkerPool {
   /// Starts the zygote now, so that the first kFork task does not wait for its imports.
   Status WarmUp();
 
+  /// The last signal that Wait reported, or is about to; 0: none.
+  int last_signal() const;
+
   /// Another descriptor that Wait watches (−1: none): it returns, maybe without an event, as soon
   /// as `fd` is readable or closed by its other side. Not owned.
   void set_wake_fd(int fd);

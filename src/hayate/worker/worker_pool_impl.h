@@ -87,6 +87,7 @@ class WorkerPool::Impl {
   int wake_fd_ = -1;
   bool woken_ = false;
   int interrupts_ = 0;  ///< arrived, not yet reported
+  int last_signal_ = 0;
   int64_t oom_kills_ = 0;
   std::vector<Event> events_;
 };
