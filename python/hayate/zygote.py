@@ -48,7 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
         _serve(channel, supervisor=os.getppid())
     except WorkerProcess:
         return worker.main()
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Nothing was computed here: taking the imported libraries apart would only cost time and let
+    # some of them complain.
+    os._exit(0)
 
 
 def _preload(modules: list[str], threaded: dict[str, int]) -> dict[str, str]:
