@@ -243,6 +243,8 @@ void WorkerPool::set_preload(std::vector<std::string> modules) {
   impl_->SetPreload(std::move(modules));
 }
 Status WorkerPool::WarmUp() { return impl_->EnsureZygote(); }
+int WorkerPool::last_signal() const { return impl_->last_signal(); }
+
 void WorkerPool::set_wake_fd(int fd) { impl_->set_wake_fd(fd); }
 int WorkerPool::busy() const { return impl_->busy(); }
 std::vector<int64_t> WorkerPool::pids() const { return impl_->pids(); }

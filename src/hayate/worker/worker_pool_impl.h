@@ -29,6 +29,7 @@ class WorkerPool::Impl {
   void SetPreload(std::vector<std::string> modules);
   Status Shutdown(int grace_ms);
   void set_wake_fd(int fd) { wake_fd_ = fd; }
+  int last_signal() const { return last_signal_; }
   int busy() const;
   std::vector<int64_t> pids() const;
 
