@@ -20,6 +20,7 @@ class Executor {
       : pool_(pool), tasks_(MakeTaskPool(pool)), progress_(progress) {
     SchedulerOptions scheduling;
     scheduling.slots = options.slots;
+    scheduling.begin = options.begin;
     scheduling.on_warning = options.on_warning;
     scheduling.on_start = [this](const std::string& node) { shown_.insert(node); };
     scheduling.on_task = [this](const TaskRecord& task) { state_.record->Add(task); };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -16,6 +17,8 @@ namespace hayate::job {
 
 struct ExecuteOptions {
   int slots = 1;
+  /// The run's start, from which the record counts.
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   std::function<void(const std::string&)> on_warning;
 };
 

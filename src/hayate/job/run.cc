@@ -113,6 +113,7 @@ class Run {
     ARROW_RETURN_NOT_OK(RefreshFiles(plan_));
     ExecuteOptions execute;
     execute.slots = record_->slots;
+    execute.begin = begin_;
     execute.on_warning = [this](const std::string& text) { Warn(text); };
     return Execute(execute, description_, graph, store_, session_->pool(), &plan_, record_,
                    progress_);
@@ -121,6 +122,7 @@ class Run {
   // Whatever the end: nothing of ours is left running, and the record says how it went.
   Status End(Status status) {
     if (session_) {
+      record_->signal = session_->pool()->last_signal();
       const Status ended = session_->pool()->Shutdown(kShutdownGraceMs);
       if (!ended.ok()) Warn("the workers could not be ended in order: " + ended.message());
     }

@@ -51,6 +51,7 @@ struct RunRecord {
   int slots = 1;
   Json set = Json::object();
   Json error;
+  int signal = 0;                 ///< that interrupted it
   std::vector<NodeRecord> nodes;  ///< in the order of the graph
   std::vector<TaskRecord> tasks;
   std::vector<OutputRecord> outputs;

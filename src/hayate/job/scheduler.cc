@@ -7,13 +7,10 @@ namespace hayate::job {
 using worker::Event;
 
 Scheduler::Scheduler(TaskPool* pool, SchedulerOptions options)
-    : pool_(pool),
-      options_(std::move(options)),
-      begin_(std::chrono::steady_clock::now()),
-      free_slots_(options_.slots) {}
+    : pool_(pool), options_(std::move(options)), free_slots_(options_.slots) {}
 
 double Scheduler::Now() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - options_.begin).count();
 }
 
 void Scheduler::Add(Task task) {
@@ -99,14 +96,22 @@ Status Scheduler::OnEvent(Event event) {
   return Status::OK();
 }
 
+void Scheduler::Cancel() {
+  for (const auto& [id, running] : running_) pool_->Cancel(id);
+  running_.clear();
+  ready_.clear();
+  free_slots_ = options_.slots;
+}
+
 Status Scheduler::Run() {
   Status first;
-  auto next_tick = begin_;
+  auto next_tick = options_.begin;
   while (true) {
     if (first.ok()) first = Admit();
     if (running_.empty() && (!first.ok() || ready_.empty())) break;
     auto events = pool_->Wait(options_.tick_ms);
     if (!events.ok()) return events.status();
+    if (options_.check) ARROW_RETURN_NOT_OK(options_.check());
     for (Event& event : *events) {
       // After the first error the others run out: what they finish is kept, what they say is not
       // the cause.

@@ -38,7 +38,7 @@ struct TaskRecord {
   std::string node;
   std::string kind;
   std::optional<int64_t> partition;
-  double start_s = 0;  ///< since the scheduler was made
+  double start_s = 0;  ///< since SchedulerOptions::begin
   double end_s = 0;
   int threads = 1;
   Json usage = Json::object();
@@ -46,6 +46,8 @@ struct TaskRecord {
 
 struct SchedulerOptions {
   int slots = 1;
+  /// What the times of the records count from.
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   /// A lost worker's task is given to another one this often.
   int retries = 1;
   /// Between two calls of on_tick.
@@ -55,6 +57,8 @@ struct SchedulerOptions {
   std::function<void(const std::string& node)> on_start;  ///< a task of that node starts
   std::function<void(const TaskRecord&)> on_task;         ///< a task ended well
   std::function<void(const std::string&)> on_warning;
+  /// Called after every wait; an error ends the run at once, as a signal does.
+  std::function<Status()> check;
 };
 
 /// Runs tasks on a pool, as many at a time as there are slots. Knows nothing of jobs. One thread.
@@ -70,6 +74,8 @@ class Scheduler {
   /// Until nothing is left to do. Fault::kInterrupted (a signal): at once; what runs is left to the
   /// pool's owner to end.
   Status Run();
+  /// Kills the workers of the tasks that run.
+  void Cancel();
 
   int slots() const { return options_.slots; }
   int running() const { return static_cast<int>(running_.size()); }
@@ -92,7 +98,6 @@ class Scheduler {
 
   TaskPool* pool_;
   SchedulerOptions options_;
-  std::chrono::steady_clock::time_point begin_;
   std::map<std::pair<int64_t, int64_t>, Task> ready_;  // by priority, then order of Add
   std::map<int64_t, Running> running_;                 // by id
   int free_slots_ = 0;

@@ -9,8 +9,6 @@
 namespace hayate::job {
 namespace {
 
-// Checksums are for the next run: whatever this one still has to do goes first.
-constexpr int64_t kChecksumPriority = 1'000'000;
 // Fewer cores for small inputs, so that several can be read at a time.
 constexpr int64_t kBytesPerThread = 4 << 20;
 
@@ -54,7 +52,7 @@ void AddChecksums(RunState* state, int64_t index) {
     Task task;
     task.message = {{"type", "task"}, {"kind", "checksum"}, {"objects", std::move(objects)}};
     task.node = state->node(index).name;
-    task.priority = kChecksumPriority;
+    task.priority = state->priority[static_cast<size_t>(index)];
     task.on_done = [state, index, mine = std::move(mine), left](const Json& done) {
       ARROW_ASSIGN_OR_RAISE(const auto sums, Member<std::vector<std::string>>(
                                                  done["result"], "checksums", "a checksum task"));
