@@ -23,7 +23,8 @@ struct ReadOptions {
   std::vector<std::string> null_values = {""};
   std::vector<std::string> true_values = {"true", "True", "TRUE"};
   std::vector<std::string> false_values = {"false", "False", "FALSE"};
-  /// Types by column name, in hayate's type names (see TypeFromName). Columns left out are inferred.
+  /// Types by column name, in hayate's type names (see TypeFromName). Columns left out are
+  /// inferred.
   std::map<std::string, std::string> schema;
   /// Only these, in this order; empty: all, in the order of the first shard.
   std::vector<std::string> columns;
@@ -38,10 +39,10 @@ struct ReadOptions {
 Json ToJson(const ReadOptions& options);
 Result<ReadOptions> ReadOptionsFromJson(const Json& json, const std::string& name);
 
-/// BigQuery's names (INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, DATETIME,
-/// TIMESTAMP, JSON, GEOGRAPHY) and Arrow's (int64, double, string, …), any case.
-/// STRING → string (utf8), TIMESTAMP → timestamp[us, UTC], DATETIME → timestamp[us], TIME →
-/// time64[us], NUMERIC → decimal128(38, 9), BIGNUMERIC → decimal256(76, 38), BYTES → binary.
+/// BigQuery's names (INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME,
+/// DATETIME, TIMESTAMP, JSON, GEOGRAPHY) and Arrow's (int64, double, string, …), any case. STRING →
+/// string (utf8), TIMESTAMP → timestamp[us, UTC], DATETIME → timestamp[us], TIME → time64[us],
+/// NUMERIC → decimal128(38, 9), BIGNUMERIC → decimal256(76, 38), BYTES → binary.
 Result<std::shared_ptr<arrow::DataType>> TypeFromName(const std::string& name);
 
 }  // namespace hayate::csv

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hayate/csv/cell_rules.h"
+#include "hayate/csv/text_block.h"
+#include "hayate/ingest/csv_types.h"
+#include "hayate/ingest/meter.h"
+#include "hayate/ingest/pipeline.h"
+#include "hayate/source/source.h"
+
+namespace hayate::ingest {
+
+/// The CSV shards of a source as a pipeline reads them.
+class CsvSource {
+ public:
+  /// Reads the header of the first shard and, for columns without a declared type, the start of up
+  /// to eight shards. `objects`, `options` and `meter` must outlive it.
+  static Result<std::unique_ptr<CsvSource>> Make(const std::vector<source::Object>& objects,
+                                                 const csv::ReadOptions& options, Meter* meter);
+
+  /// From any thread.
+  Result<std::unique_ptr<ShardReader>> Open(int64_t shard);
+
+  CsvTypes* types() { return types_.get(); }
+
+ private:
+  CsvSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
+            Meter* meter);
+  Status Sample();
+  Status SampleShard(int64_t shard);
+
+  const std::vector<source::Object>& objects_;
+  const csv::ReadOptions& options_;
+  const csv::CellRules rules_;
+  Meter* const meter_;
+  const std::shared_ptr<csv::BlockPool> pool_;
+  std::vector<CsvColumn> columns_;
+  std::unique_ptr<CsvTypes> types_;
+};
+
+}  // namespace hayate::ingest

@@ -1,0 +1,98 @@
+#include "hayate/ingest/csv_task.h"
+
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "hayate/csv/convert.h"
+#include "hayate/csv/infer.h"
+
+namespace hayate::ingest {
+
+// The bad cell of the first row that has one, whichever column was converted first.
+struct CsvTask::FirstBad {
+  std::optional<csv::BadCell> cell;
+  size_t column = 0;
+};
+
+CsvTask::~CsvTask() {
+  if (block_ != nullptr) shard_->pool->Give(std::move(block_));
+}
+
+bool CsvTask::IsAllNull(int field) const {
+  std::string scratch;
+  for (int64_t row = 0; row < block_->rows; ++row) {
+    const auto quote = static_cast<char>(block_->quote);
+    if (!shard_->rules->nulls.IsNull(csv::CellOf(block_->RawField(row, field), quote, &scratch))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void CsvTask::Loosen(size_t column) {
+  shard_->types->Loosen(
+      column, csv::ClassifyColumn(*block_, shard_->number, shard_->fields[column], *shard_->rules));
+}
+
+// Null if the column is loose: then no batch of this pass is written.
+Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad* first_bad) {
+  CsvTypes& types = *shard_->types;
+  const int field = shard_->fields[column];
+  const std::shared_ptr<arrow::DataType>& type = types.type(column);
+  const std::shared_ptr<arrow::Array> none;
+  if (types.is_loose(column) || (type == nullptr && !IsAllNull(field))) {
+    Loosen(column);
+    return none;
+  }
+  if (type == nullptr) return arrow::MakeArrayOfNull(arrow::utf8(), block_->rows);
+  const bool inferred = types.is_inferred(column);
+  ARROW_ASSIGN_OR_RAISE(csv::ConvertedColumn converted,
+                        csv::ConvertColumn(*block_, field, type, inferred, *shard_->rules));
+  if (converted.bad && inferred && type->id() != arrow::Type::STRING) {
+    Loosen(column);
+    return none;
+  }
+  if (converted.bad) {
+    if (!first_bad->cell || converted.bad->row < first_bad->cell->row) {
+      first_bad->cell = std::move(converted.bad);
+      first_bad->column = column;
+    }
+    return none;
+  }
+  constexpr csv::ClassSet kInexact = csv::SetOf(csv::CellClass::kInexactInteger);
+  if (converted.inexact_row && (types.sampled(column) & kInexact) == 0) {
+    csv::ColumnEvidence evidence;
+    evidence.Add(csv::CellClass::kInexactInteger,
+                 {.shard = shard_->number,
+                  .row = block_->first_row + *converted.inexact_row + 1,
+                  .object = *block_->object,
+                  .value = std::string(block_->RawField(*converted.inexact_row, field))});
+    types.Note(column, evidence);
+  }
+  return converted.array;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> CsvTask::Run() {
+  CsvTypes& types = *shard_->types;
+  arrow::ArrayVector arrays;
+  FirstBad first_bad;
+  for (size_t column = 0; column < types.size(); ++column) {
+    ARROW_ASSIGN_OR_RAISE(auto array, ColumnOf(column, &first_bad));
+    arrays.push_back(std::move(array));
+  }
+  if (first_bad.cell) {
+    return csv::BadCellError(*block_, *first_bad.cell, types.name(first_bad.column),
+                             *types.type(first_bad.column));
+  }
+  shard_->meter->AddRows(block_->rows);
+  if (types.any_loose()) return std::shared_ptr<arrow::RecordBatch>();
+  return arrow::RecordBatch::Make(types.schema(), block_->rows, std::move(arrays));
+}
+
+}  // namespace hayate::ingest

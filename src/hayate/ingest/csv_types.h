@@ -1,0 +1,68 @@
+#pragma once
+
+#include <arrow/type_fwd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "hayate/base/json.h"
+#include "hayate/csv/infer.h"
+#include "hayate/ingest/csv_columns.h"
+
+namespace hayate::ingest {
+
+/// The types of a source's columns while it is read: those of the schema are fixed, those inferred
+/// from a sample are checked on every value. A value that does not fit makes its column loose: the
+/// rest of the pass only collects what classes of values there are, and the next pass reads with a
+/// type that holds all of them. The outcome depends on the data alone, not on the order of reading.
+class CsvTypes {
+ public:
+  explicit CsvTypes(std::vector<CsvColumn> columns);
+
+  size_t size() const { return columns_.size(); }
+  const std::string& name(size_t column) const { return columns_[column].name; }
+  bool is_inferred(size_t column) const { return columns_[column].declared == nullptr; }
+  /// Type to read with in this pass; null: only nulls were seen so far.
+  const std::shared_ptr<arrow::DataType>& type(size_t column) const { return types_[column]; }
+  bool any_inferred() const;
+  /// Classes of values in the samples of a column.
+  csv::ClassSet sampled(size_t column) const { return sampled_[column]; }
+
+  /// Schema of this pass's batches; columns of nulls only are string.
+  std::shared_ptr<arrow::Schema> schema() const;
+  /// What the types of this pass are, null where unknown: two parts with equal states go together.
+  Json states() const;
+
+  /// Before the first pass: what a sample of one shard holds. Settle ends the sampling.
+  void AddSample(size_t column, const csv::ColumnEvidence& evidence);
+
+  /// During a pass, from any thread.
+  bool is_loose(size_t column) const { return loose_[column]; }
+  bool any_loose() const { return any_loose_; }
+  /// A surprise, or more from a column that is loose already.
+  void Loosen(size_t column, const csv::ColumnEvidence& evidence);
+  /// Something to remember that does not change the type by itself (an inexact integer).
+  void Note(size_t column, const csv::ColumnEvidence& evidence);
+  csv::ColumnEvidence evidence(size_t column) const;
+
+  /// Between passes: chooses the types from all evidence. False if they are as they were.
+  bool Settle();
+
+  /// One sentence a column that became a string for a reason that a person should know.
+  std::vector<std::string> Warnings() const;
+
+ private:
+  const std::vector<CsvColumn> columns_;
+  std::vector<std::shared_ptr<arrow::DataType>> types_;
+  std::vector<csv::ClassSet> sampled_;
+  std::vector<std::atomic<bool>> loose_;
+  std::atomic<bool> any_loose_ = false;
+  mutable std::mutex mutex_;
+  std::vector<csv::ColumnEvidence> evidence_;
+};
+
+}  // namespace hayate::ingest

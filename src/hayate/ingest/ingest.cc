@@ -1,0 +1,229 @@
+#include "hayate/ingest/ingest.h"
+
+#include <arrow/table.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "hayate/ingest/csv_source.h"
+#include "hayate/ingest/kept_parts.h"
+#include "hayate/ingest/meter.h"
+#include "hayate/ingest/parquet_source.h"
+#include "hayate/ingest/pipeline.h"
+#include "hayate/ingest/sinks.h"
+
+namespace hayate::ingest {
+namespace {
+
+using Objects = std::vector<source::Object>;
+
+// Shards that need not be read in a pass, and how many rows they hold.
+struct Kept {
+  std::set<int64_t> shards;
+  int64_t rows = 0;
+};
+
+// What differs between a frame and a table as the destination.
+struct Destination {
+  PassSink* sink = nullptr;
+  /// Asked before each pass; null: nothing is kept.
+  std::function<Result<Kept>(const Json& states, CsvTypes* types)> kept;
+};
+
+// Lets nothing through that was converted by types that have turned out too narrow.
+class TypedSink : public BatchSink {
+ public:
+  TypedSink(PassSink* sink, const CsvTypes* types, Meter* meter)
+      : sink_(sink), types_(types), meter_(meter) {}
+
+  Status Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) override {
+    return IsOpen() ? sink_->Write(shard, batch) : Status::OK();
+  }
+
+  Status Finish(int64_t shard) override {
+    meter_->AddShard();
+    return IsOpen() ? sink_->Finish(shard) : Status::OK();
+  }
+
+ private:
+  bool IsOpen() const { return types_ == nullptr || !types_->any_loose(); }
+
+  PassSink* const sink_;
+  const CsvTypes* const types_;
+  Meter* const meter_;
+};
+
+int64_t TotalBytes(const Objects& objects) {
+  return std::accumulate(objects.begin(), objects.end(), int64_t{0},
+                         [](int64_t sum, const auto& object) { return sum + object.size_bytes; });
+}
+
+// Largest first, so that no core is left with the largest one at the end.
+std::vector<int64_t> OrderOf(const Objects& objects, const std::set<int64_t>& without) {
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < static_cast<int64_t>(objects.size()); ++i) {
+    if (!without.contains(i)) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return objects[static_cast<size_t>(a)].size_bytes > objects[static_cast<size_t>(b)].size_bytes;
+  });
+  return order;
+}
+
+Status Check(const Objects& objects, const IngestOptions& options) {
+  ARROW_RETURN_NOT_OK(options.csv.Validate());
+  if (options.format != "auto" && options.format != "csv" && options.format != "parquet") {
+    return Fail(Fault::kUsage, "the format \"" + options.format + "\" is not known", {},
+                "Use csv, parquet or auto.");
+  }
+  if (objects.empty()) {
+    return Fail(Fault::kInput, "there is no input file", {}, "Name at least one file.");
+  }
+  return Status::OK();
+}
+
+Result<bool> AreParquet(const Objects& objects, const std::string& format) {
+  if (format != "auto") return format == "parquet";
+  ARROW_ASSIGN_OR_RAISE(const bool first, IsParquet(objects[0]));
+  for (const source::Object& object : objects) {
+    ARROW_ASSIGN_OR_RAISE(const bool is_parquet, IsParquet(object));
+    if (is_parquet == first) continue;
+    return Fail(Fault::kInput,
+                std::string("a file is ") + (is_parquet ? "Parquet" : "text") + " where " +
+                    objects[0].uri + " is " + (first ? "Parquet" : "text"),
+                {.object = object.uri}, "Read files of one format at a time.");
+  }
+  return first;
+}
+
+Status CheckRows(int64_t rows, const Objects& objects, const IngestOptions& options) {
+  const std::string object = objects[0].uri;
+  const std::string where =
+      objects.size() == 1 ? "" : " in the " + std::to_string(objects.size()) + " files";
+  if (rows == 0 && !options.allow_empty) {
+    return Fail(Fault::kInput, "there are no rows" + where, {.object = object},
+                "Check what writes the input, or say allow_empty=True if that can be.");
+  }
+  if (rows < options.min_rows) {
+    return Fail(Fault::kInput,
+                "there are " + std::to_string(rows) + " rows" + where +
+                    ", fewer than min_rows=" + std::to_string(options.min_rows),
+                {.object = object}, "Check what writes the input, or lower min_rows.");
+  }
+  return Status::OK();
+}
+
+class Ingest {
+ public:
+  Ingest(const Objects& objects, const IngestOptions& options, Destination destination)
+      : objects_(objects),
+        options_(options),
+        destination_(std::move(destination)),
+        meter_(options, TotalBytes(objects), static_cast<int64_t>(objects.size())) {}
+
+  Result<IngestResult> Run() {
+    ARROW_ASSIGN_OR_RAISE(const bool parquet, AreParquet(objects_, options_.format));
+    IngestResult result;
+    if (parquet) {
+      ARROW_RETURN_NOT_OK(RunParquet(&result));
+    } else {
+      ARROW_RETURN_NOT_OK(RunCsv(&result));
+    }
+    ARROW_RETURN_NOT_OK(CheckRows(result.rows, objects_, options_));
+    meter_.Finish();
+    return result;
+  }
+
+ private:
+  Status RunParquet(IngestResult* result) {
+    ARROW_ASSIGN_OR_RAISE(const auto source, ParquetSource::Make(objects_, options_.csv, &meter_));
+    result->schema = source->schema();
+    const auto open = [&](int64_t shard) { return source->Open(shard); };
+    return Pass(source->schema(), source->schema()->ToString(), nullptr, open, &result->rows);
+  }
+
+  Status RunCsv(IngestResult* result) {
+    ARROW_ASSIGN_OR_RAISE(const auto source, CsvSource::Make(objects_, options_.csv, &meter_));
+    CsvTypes* const types = source->types();
+    const auto open = [&](int64_t shard) { return source->Open(shard); };
+    // Each further pass has seen a class of values that no pass before had: there are not many.
+    while (true) {
+      ARROW_RETURN_NOT_OK(Pass(types->schema(), types->states(), types, open, &result->rows));
+      if (!types->any_loose()) break;
+      if (!types->Settle()) {
+        return Fail(Fault::kInternal, "a value does not fit a type that its column was given",
+                    {.object = objects_[0].uri});
+      }
+    }
+    result->schema = types->schema();
+    result->warnings = types->Warnings();
+    return Status::OK();
+  }
+
+  Status Pass(const std::shared_ptr<arrow::Schema>& schema, const Json& states, CsvTypes* types,
+              const OpenShard& open, int64_t* rows) {
+    meter_.Restart();
+    Kept kept;
+    if (destination_.kept) {
+      ARROW_ASSIGN_OR_RAISE(kept, destination_.kept(states, types));
+    }
+    for (const int64_t shard : kept.shards) {
+      meter_.AddBytesRead(objects_[static_cast<size_t>(shard)].size_bytes);
+      meter_.AddShard();
+    }
+    meter_.AddRows(kept.rows);
+    ARROW_RETURN_NOT_OK(destination_.sink->Begin(schema));
+    TypedSink sink(destination_.sink, types, &meter_);
+    const PipelineOptions pipeline = {.threads = std::max(1, options_.threads),
+                                      .keep_going = [this] { return meter_.KeepGoing(); }};
+    ARROW_RETURN_NOT_OK(RunPipeline(OrderOf(objects_, kept.shards), open, &sink, pipeline));
+    *rows = meter_.rows();
+    return Status::OK();
+  }
+
+  const Objects& objects_;
+  const IngestOptions& options_;
+  const Destination destination_;
+  Meter meter_;
+};
+
+}  // namespace
+
+Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& options,
+                                   const std::string& dir) {
+  ARROW_RETURN_NOT_OK(Check(objects, options));
+  // Set before each pass, read by the threads of that pass.
+  Json states;
+  CsvTypes* types = nullptr;
+  PartsSink sink(dir, [&](int64_t shard) {
+    return PartExtra(objects[static_cast<size_t>(shard)], states, types);
+  });
+  const auto kept = [&](const Json& pass_states, CsvTypes* pass_types) -> Result<Kept> {
+    states = pass_states;
+    types = pass_types;
+    ARROW_ASSIGN_OR_RAISE(const auto parts, FindKeptParts(dir, objects, states, types));
+    Kept found;
+    for (const KeptPart& part : parts) {
+      found.shards.insert(part.shard);
+      found.rows += part.rows;
+    }
+    return found;
+  };
+  return Ingest(objects, options, {.sink = &sink, .kept = kept}).Run();
+}
+
+Result<std::shared_ptr<arrow::Table>> IngestToTable(const Objects& objects,
+                                                    const IngestOptions& options,
+                                                    std::vector<std::string>* warnings) {
+  ARROW_RETURN_NOT_OK(Check(objects, options));
+  TableSink sink;
+  ARROW_ASSIGN_OR_RAISE(IngestResult result, Ingest(objects, options, {.sink = &sink}).Run());
+  if (warnings != nullptr) *warnings = std::move(result.warnings);
+  return sink.ToTable();
+}
+
+}  // namespace hayate::ingest

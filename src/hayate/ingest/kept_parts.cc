@@ -1,0 +1,80 @@
+#include "hayate/ingest/kept_parts.h"
+
+#include "hayate/csv/classify.h"
+#include "hayate/csv/infer.h"
+#include "hayate/frame/writer.h"
+#include "hayate/ingest/ingest.h"
+
+namespace hayate::ingest {
+namespace {
+
+constexpr const char* kMember = "ingest";
+constexpr auto kInexact = csv::CellClass::kInexactInteger;
+
+Json PlacesOfInexact(const CsvTypes& types) {
+  Json places = Json::object();
+  for (size_t column = 0; column < types.size(); ++column) {
+    const csv::ColumnEvidence evidence = types.evidence(column);
+    if ((evidence.classes() & csv::SetOf(kInexact)) == 0) continue;
+    const csv::CellPlace& place = evidence.first(kInexact);
+    places[types.name(column)] = {{"shard", place.shard},
+                                  {"row", place.row},
+                                  {"object", place.object},
+                                  {"value", place.value}};
+  }
+  return places;
+}
+
+Status NoteInexact(const Json& places, const std::string& name, CsvTypes* types) {
+  for (size_t column = 0; column < types->size(); ++column) {
+    const auto found = places.find(types->name(column));
+    if (found == places.end()) continue;
+    csv::CellPlace place;
+    ARROW_ASSIGN_OR_RAISE(place.shard, Member<int64_t>(*found, "shard", name));
+    ARROW_ASSIGN_OR_RAISE(place.row, Member<int64_t>(*found, "row", name));
+    ARROW_ASSIGN_OR_RAISE(place.object, Member<std::string>(*found, "object", name));
+    ARROW_ASSIGN_OR_RAISE(place.value, Member<std::string>(*found, "value", name));
+    csv::ColumnEvidence evidence;
+    evidence.Add(kInexact, std::move(place));
+    types->Note(column, evidence);
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+Json PartExtra(const source::Object& object, const Json& states, const CsvTypes* types) {
+  Json said = {{"object", source::ToJson(object)},
+               {"semantics", kIngestSemantics},
+               {"states", states},
+               {"inexact", types == nullptr ? Json::object() : PlacesOfInexact(*types)}};
+  return Json{{kMember, std::move(said)}};
+}
+
+Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
+                                            const std::vector<source::Object>& objects,
+                                            const Json& states, CsvTypes* types) {
+  ARROW_ASSIGN_OR_RAISE(const auto parts, frame::FinishedParts(dir));
+  std::vector<KeptPart> kept;
+  for (const frame::Part& part : parts) {
+    const bool is_ours = part.number >= 0 && part.number < static_cast<int64_t>(objects.size()) &&
+                         part.extra.is_object() && part.extra.contains(kMember);
+    if (!is_ours) continue;
+    const Json& said = part.extra[kMember];
+    const Json expected_object = source::ToJson(objects[static_cast<size_t>(part.number)]);
+    const auto says = [&](const char* member, const Json& value) {
+      return said.is_object() && said.contains(member) && said[member] == value;
+    };
+    if (!says("object", expected_object) || !says("semantics", kIngestSemantics) ||
+        !says("states", states)) {
+      continue;
+    }
+    if (types != nullptr && said.contains("inexact")) {
+      ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part.file, types));
+    }
+    kept.push_back({.shard = part.number, .rows = part.rows});
+  }
+  return kept;
+}
+
+}  // namespace hayate::ingest

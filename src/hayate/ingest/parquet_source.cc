@@ -1,0 +1,282 @@
+#include "hayate/ingest/parquet_source.h"
+
+#include <arrow/io/file.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "hayate/base/file.h"
+#include "hayate/frame/unify.h"
+
+namespace hayate::ingest {
+namespace {
+
+using SchemaPtr = std::shared_ptr<arrow::Schema>;
+using FileReaderPtr = std::unique_ptr<parquet::arrow::FileReader>;
+
+constexpr std::array<uint8_t, 4> kMagic = {'P', 'A', 'R', '1'};
+constexpr int64_t kMostBatchRows = 1 << 20;
+
+Status Unreadable(const std::string& uri, const Status& why) {
+  if (FaultDetail::Get(why) != nullptr) return why;
+  return Fail(Fault::kInput, "the Parquet file cannot be read: " + why.message(), {.object = uri},
+              "Fetch or make the file again.");
+}
+
+// Rows of which the file's columns hold about `block_bytes`.
+int64_t BatchRows(const parquet::FileMetaData& metadata, int64_t block_bytes) {
+  int64_t bytes = 0;
+  for (int i = 0; i < metadata.num_row_groups(); ++i) {
+    bytes += metadata.RowGroup(i)->total_byte_size();
+  }
+  const int64_t row_bytes = bytes / std::max<int64_t>(1, metadata.num_rows()) + 1;
+  return std::clamp<int64_t>(block_bytes / row_bytes, 1, kMostBatchRows);
+}
+
+Result<FileReaderPtr> OpenFile(const std::string& uri, std::optional<int64_t> block_bytes) {
+  // Parquet throws where Arrow returns.
+  try {
+    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(uri));
+    parquet::ReaderProperties properties = parquet::default_reader_properties();
+    properties.enable_buffered_stream();  // else whole column chunks are kept
+    parquet::arrow::FileReaderBuilder builder;
+    ARROW_RETURN_NOT_OK(builder.Open(std::move(file), properties));
+    parquet::ArrowReaderProperties arrow_properties;
+    arrow_properties.set_use_threads(false);
+    arrow_properties.set_pre_buffer(false);
+    if (block_bytes) {
+      arrow_properties.set_batch_size(BatchRows(*builder.raw_reader()->metadata(), *block_bytes));
+    }
+    return builder.properties(arrow_properties)->Build();
+  } catch (const parquet::ParquetException& error) {
+    return Status::IOError(error.what());
+  }
+}
+
+// Dictionaries differ from batch to batch; what they stand for does not.
+SchemaPtr WithoutDictionaries(const arrow::Schema& schema) {
+  arrow::FieldVector fields;
+  for (const auto& field : schema.fields()) {
+    auto type = field->type();
+    if (type->id() == arrow::Type::DICTIONARY) {
+      type = static_cast<const arrow::DictionaryType&>(*type).value_type();
+    }
+    fields.push_back(arrow::field(field->name(), type));
+  }
+  return arrow::schema(std::move(fields), schema.metadata());
+}
+
+Result<SchemaPtr> ReadSchema(const std::string& uri) {
+  const auto read = [&]() -> Result<SchemaPtr> {
+    ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, OpenFile(uri, std::nullopt));
+    SchemaPtr schema;
+    ARROW_RETURN_NOT_OK(reader->GetSchema(&schema));
+    return WithoutDictionaries(*schema);
+  };
+  auto schema = read();
+  if (!schema.ok()) return Unreadable(uri, schema.status());
+  return schema;
+}
+
+Status CheckNames(const arrow::Schema& schema, const std::string& uri) {
+  std::set<std::string> names;
+  for (const auto& field : schema.fields()) {
+    if (names.insert(field->name()).second) continue;
+    return Fail(Fault::kInput, "two columns have the name \"" + field->name() + "\"",
+                {.object = uri, .column = field->name()}, "Rename one of them.");
+  }
+  return Status::OK();
+}
+
+// Only the wanted columns, in the order of `columns`; all of them if it is empty.
+Result<SchemaPtr> Project(const SchemaPtr& schema, const std::vector<std::string>& columns,
+                          const std::string& uri) {
+  ARROW_RETURN_NOT_OK(CheckNames(*schema, uri));
+  if (columns.empty()) return schema;
+  arrow::FieldVector fields;
+  for (const std::string& name : columns) {
+    auto field = schema->GetFieldByName(name);
+    if (field == nullptr) {
+      return Fail(Fault::kInput, "columns= names the column \"" + name + "\", which is not there",
+                  {.object = uri, .column = name}, "Correct the name in columns=.");
+    }
+    fields.push_back(std::move(field));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+Status CheckSameColumns(const arrow::Schema& schema, const std::string& uri,
+                        const arrow::Schema& first, const std::string& first_uri) {
+  const auto lacks = [](const arrow::Schema& in, const arrow::Schema& other) -> std::string {
+    for (const auto& field : other.fields()) {
+      if (in.GetFieldByName(field->name()) == nullptr) return field->name();
+    }
+    return "";
+  };
+  const std::string missing = lacks(schema, first);
+  const std::string extra = lacks(first, schema);
+  if (missing.empty() && extra.empty()) return Status::OK();
+  const std::string& name = missing.empty() ? extra : missing;
+  return Fail(Fault::kInput,
+              missing.empty()
+                  ? "there is a column \"" + name + "\", which " + first_uri + " lacks"
+                  : "the column \"" + name + "\" is missing, which " + first_uri + " has",
+              {.object = uri, .column = name},
+              "Make the files with the same columns, or read the common ones by columns=[...].");
+}
+
+void AddLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+  if (field.column_index >= 0) leaves->push_back(field.column_index);
+  for (const auto& child : field.children) AddLeaves(child, leaves);
+}
+
+class ConformTask : public BlockTask {
+ public:
+  ConformTask(std::shared_ptr<arrow::RecordBatch> batch, SchemaPtr schema, Meter* meter)
+      : batch_(std::move(batch)), schema_(std::move(schema)), meter_(meter) {}
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Run() override {
+    meter_->AddRows(batch_->num_rows());
+    return frame::ConformTo(*batch_, schema_);
+  }
+
+ private:
+  const std::shared_ptr<arrow::RecordBatch> batch_;
+  const SchemaPtr schema_;
+  Meter* const meter_;
+};
+
+class ParquetShardReader : public ShardReader {
+ public:
+  ParquetShardReader(const source::Object& object, FileReaderPtr file,
+                     std::unique_ptr<arrow::RecordBatchReader> batches, SchemaPtr schema,
+                     Meter* meter)
+      : object_(object),
+        file_(std::move(file)),
+        batches_(std::move(batches)),
+        schema_(std::move(schema)),
+        meter_(meter),
+        rows_total_(file_->parquet_reader()->metadata()->num_rows()) {}
+
+  Result<std::unique_ptr<BlockTask>> Next() override {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    try {
+      const Status status = batches_->ReadNext(&batch);
+      if (!status.ok()) return Unreadable(object_.uri, status);
+    } catch (const parquet::ParquetException& error) {
+      return Unreadable(object_.uri, Status::IOError(error.what()));
+    }
+    if (batch == nullptr) return std::unique_ptr<BlockTask>();
+    // By rows: how many bytes Arrow has read so far it does not say.
+    rows_ += batch->num_rows();
+    const auto share = static_cast<double>(rows_) / static_cast<double>(rows_total_);
+    const auto told = static_cast<int64_t>(static_cast<double>(object_.size_bytes) * share);
+    meter_->AddBytesRead(told - bytes_told_);
+    bytes_told_ = told;
+    return std::make_unique<ConformTask>(std::move(batch), schema_, meter_);
+  }
+
+ private:
+  const source::Object& object_;
+  const FileReaderPtr file_;
+  const std::unique_ptr<arrow::RecordBatchReader> batches_;
+  const SchemaPtr schema_;
+  Meter* const meter_;
+  const int64_t rows_total_;
+  int64_t rows_ = 0;
+  int64_t bytes_told_ = 0;
+};
+
+}  // namespace
+
+Result<bool> IsParquet(const source::Object& object) {
+  ARROW_ASSIGN_OR_RAISE(auto stream, source::Open(object.uri));
+  std::array<uint8_t, kMagic.size()> start{};
+  size_t have = 0;
+  while (have < start.size()) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t n, stream->Read(std::span<uint8_t>(start).subspan(have)));
+    if (n == 0) return false;
+    have += static_cast<size_t>(n);
+  }
+  return start == kMagic;
+}
+
+Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
+    const std::vector<source::Object>& objects, const csv::ReadOptions& options, Meter* meter) {
+  if (!options.schema.empty()) {
+    return Fail(Fault::kUsage, "schema= is given for Parquet files, which have their own",
+                {.object = objects[0].uri}, "Leave schema= out.");
+  }
+  std::unique_ptr<ParquetSource> parquet_source(new ParquetSource(objects, options, meter));
+  ARROW_RETURN_NOT_OK(parquet_source->UnifySchemas());
+  return parquet_source;
+}
+
+Status ParquetSource::UnifySchemas() {
+  std::vector<frame::Part> parts;
+  for (const source::Object& object : objects_) {
+    ARROW_ASSIGN_OR_RAISE(const SchemaPtr whole, ReadSchema(object.uri));
+    ARROW_ASSIGN_OR_RAISE(const SchemaPtr schema, Project(whole, options_.columns, object.uri));
+    if (!parts.empty()) {
+      ARROW_RETURN_NOT_OK(CheckSameColumns(*schema, object.uri, *parts[0].schema, objects_[0].uri));
+    }
+    frame::Part part;
+    part.number = static_cast<int64_t>(parts.size());
+    part.file = object.uri;
+    part.schema = schema;
+    // Their values have not been looked at: 64-bit integers do not become double unseen.
+    for (const auto& field : schema->fields()) {
+      const auto id = field->type()->id();
+      if (id == arrow::Type::INT64 || id == arrow::Type::UINT64) {
+        part.inexact_as_double.push_back(field->name());
+      }
+    }
+    parts.push_back(std::move(part));
+  }
+  auto unified = frame::UnifySchemas(parts, "source");
+  if (!unified.ok()) {
+    const auto* detail = FaultDetail::Get(unified.status());
+    return Fail(Fault::kInput, unified.status().message(),
+                detail == nullptr ? Where{} : detail->where(),
+                "Write the files with the same types, or leave the column out by columns=[...].");
+  }
+  schema_ = *unified;
+  return Status::OK();
+}
+
+Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
+  const source::Object& object = objects_[static_cast<size_t>(shard)];
+  const auto open = [&]() -> Result<std::unique_ptr<ShardReader>> {
+    try {
+      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, OpenFile(object.uri, options_.block_bytes));
+      std::vector<int> row_groups(static_cast<size_t>(file->num_row_groups()));
+      for (size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
+      std::vector<int> leaves;
+      for (const auto& field : file->manifest().schema_fields) {
+        if (schema_->GetFieldByName(field.field->name()) != nullptr) AddLeaves(field, &leaves);
+      }
+      ARROW_ASSIGN_OR_RAISE(auto batches, file->GetRecordBatchReader(row_groups, leaves));
+      return std::make_unique<ParquetShardReader>(object, std::move(file), std::move(batches),
+                                                  schema_, meter_);
+    } catch (const parquet::ParquetException& error) {
+      return Status::IOError(error.what());
+    }
+  };
+  auto reader = open();
+  if (!reader.ok()) return Unreadable(object.uri, reader.status());
+  return reader;
+}
+
+}  // namespace hayate::ingest
