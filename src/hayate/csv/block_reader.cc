@@ -287,7 +287,7 @@ void BlockReader::FormRowsOf(TextBlock* block, int64_t records) {
 // An error in the row behind those of `block`.
 Status BlockReader::FailureAt(const TextBlock& block, const std::string& what,
                               const std::string& remedy) const {
-  const size_t start = FieldStartAfter(block, block.num_ends - 1);
+  const size_t start = RowStartAfter(block, block.num_ends - 1);
   const int64_t line = block.first_line + CountLines(TextOf(block, 0, start), block.after_cr);
   return Fail(Fault::kInput, what,
               {.object = *object_, .row = rows_cut_ + block.rows + 1, .line = line}, remedy);

@@ -32,6 +32,15 @@ size_t FieldStartAfter(const TextBlock& block, size_t entry) {
   return start;
 }
 
+size_t RowStartAfter(const TextBlock& block, size_t entry) {
+  if (block.columns > 1) return FieldStartAfter(block, entry);
+  const size_t start = static_cast<uint32_t>(block.ends.data()[entry] + 1);
+  const uint8_t* const bytes = block.text.data();
+  const bool crlf =
+      start < block.size && start > 0 && bytes[start] == '\n' && bytes[start - 1] == '\r';
+  return start + (crlf ? 1 : 0);
+}
+
 size_t LastRecordEnd(const TextBlock& block, size_t from) {
   while (from > block.first_end && !EndsRecord(block, from)) --from;
   return from;

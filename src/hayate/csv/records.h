@@ -20,6 +20,10 @@ inline std::string_view TextOf(const TextBlock& block, size_t from, size_t to) {
 /// behind.
 size_t FieldStartAfter(const TextBlock& block, size_t entry);
 
+/// The same for a row: where there is one column, blank lines are rows and only an LF is left
+/// behind.
+size_t RowStartAfter(const TextBlock& block, size_t entry);
+
 /// The entry of the last record end at or before entry `from`, or `block.first_end` if there is
 /// none.
 size_t LastRecordEnd(const TextBlock& block, size_t from);

@@ -1,0 +1,121 @@
+#include "hayate/csv/scan.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace hayate::csv {
+namespace {
+
+struct Scanned {
+  std::vector<uint32_t> ends;
+  ScanState state;
+
+  bool operator==(const Scanned& other) const {
+    return ends == other.ends && state.mode == other.state.mode &&
+           state.after_cr == other.state.after_cr && state.any_quote == other.state.any_quote &&
+           state.records == other.state.records && state.lines == other.state.lines &&
+           state.bad_byte == other.state.bad_byte;
+  }
+};
+
+// `text` scanned in pieces that end at `cuts`.
+Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vector<size_t>& cuts) {
+  std::string padded = text + std::string(kScanPaddingBytes, '"');
+  std::vector<uint32_t> out(text.size() + 16);
+  Scanned scanned;
+  uint32_t* at = out.data();
+  size_t begin = 0;
+  std::vector<size_t> all = cuts;
+  all.push_back(text.size());
+  for (const size_t cut : all) {
+    at = kernel.scan({',', '"'}, reinterpret_cast<const uint8_t*>(padded.data()), begin, cut,
+                     &scanned.state, at);
+    begin = cut;
+  }
+  scanned.ends.assign(out.data(), at);
+  return scanned;
+}
+
+std::vector<uint32_t> EndsOf(const std::string& text) {
+  return ScanIn({"scalar", &ScanScalar}, text, {}).ends;
+}
+
+TEST(ScanScalar, FindsFieldEndsOutsideOfQuotes) {
+  EXPECT_EQ(EndsOf("a,b\n\"c,\n\"\"\",d\n"), (std::vector<uint32_t>{1, 3, 11, 13}));
+  EXPECT_EQ(EndsOf("a\r\nb\rc\n"), (std::vector<uint32_t>{1, 4, 6}));
+  EXPECT_EQ(EndsOf("\n\n"), (std::vector<uint32_t>{0, 1}));
+}
+
+TEST(ScanScalar, QuoteInsideAnUnquotedFieldIsText) {
+  EXPECT_EQ(EndsOf("5\" pipe,x\n"), (std::vector<uint32_t>{7, 9}));
+}
+
+TEST(ScanScalar, TextAfterAClosingQuoteIsBad) {
+  const Scanned scanned = ScanIn({"scalar", &ScanScalar}, "a,\"b\"c,\n", {});
+  EXPECT_EQ(scanned.state.bad_byte, 5);
+}
+
+TEST(ScanKernels, EachGivesWhatTheScalarOneGives) {
+  // Alphabets with and without quotes, from a dense soup of structure to plain text.
+  const std::vector<std::string> alphabets = {"a,\"\n\r", "ab,\n", "abcdefghijklmnopqrstuvw,\"\n",
+                                              "\"a",      ",\r\n", "abcdefgh,\n\"\"\"\"",
+                                              "\"\n,"};
+  std::mt19937 random(7);
+  for (int round = 0; round < 4000; ++round) {
+    const std::string& alphabet = alphabets[random() % alphabets.size()];
+    std::string text(random() % 400, '\0');
+    for (char& c : text) c = alphabet[random() % alphabet.size()];
+    std::vector<size_t> cuts;
+    for (size_t cut = random() % 150; cut < text.size(); cut += random() % 150) cuts.push_back(cut);
+    const Scanned expected = ScanIn({"scalar", &ScanScalar}, text, {});
+    for (const ScanKernel& kernel : ScanKernels()) {
+      ASSERT_EQ(ScanIn(kernel, text, {}), expected) << kernel.name << " on " << text;
+      ASSERT_EQ(ScanIn(kernel, text, cuts), expected) << kernel.name << " in pieces on " << text;
+    }
+  }
+}
+
+// Well-formed text, which random bytes seldom are: fields as a writer quotes them.
+TEST(ScanKernels, AgreeOnWellFormedText) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 2000; ++round) {
+    std::string text;
+    while (text.size() < 300) {
+      switch (random() % 4) {
+        case 0:
+          text += "\"a,\n\"\"" + std::string(random() % 70, 'x') + "\"";
+          break;
+        case 1:
+          text += "\"\"";
+          break;
+        default:
+          text += std::string(random() % 20, 'y');
+      }
+      text += random() % 3 == 0 ? "\r\n" : ",";
+    }
+    const Scanned expected = ScanIn({"scalar", &ScanScalar}, text, {});
+    EXPECT_EQ(expected.state.bad_byte, kNowhere);
+    for (const ScanKernel& kernel : ScanKernels()) {
+      ASSERT_EQ(ScanIn(kernel, text, {}), expected) << kernel.name << " on " << text;
+    }
+  }
+}
+
+TEST(ChooseScanKernel, ObeysTheEnvironment) {
+  for (const ScanKernel& kernel : ScanKernels()) {
+    setenv("HAYATE_FORCE_KERNEL", kernel.name, 1);
+    EXPECT_EQ(ChooseScanKernel().ValueOrDie().scan, kernel.scan);
+  }
+  setenv("HAYATE_FORCE_KERNEL", "abacus", 1);
+  const auto unknown = ChooseScanKernel();
+  EXPECT_EQ(FaultOf(unknown.status()), Fault::kUsage);
+  unsetenv("HAYATE_FORCE_KERNEL");
+  EXPECT_EQ(ChooseScanKernel().ValueOrDie().scan, ScanKernels().front().scan);
+}
+
+}  // namespace
+}  // namespace hayate::csv
