@@ -22,6 +22,7 @@ class PoolProcess:
     """A running ``hayate pool``. One task at a time; whatever interrupts one ends the pool."""
 
     def __init__(self) -> None:
+        path = program()
         ours, theirs = socket.socketpair()
         with theirs:
             env = {**environment(), FD_VARIABLE: str(theirs.fileno()), "PYTHONPATH": _search_path()}
@@ -29,7 +30,7 @@ class PoolProcess:
             is_plain = sys.stderr is not None and sys.stderr is sys.__stderr__
             try:
                 self._process = subprocess.Popen(
-                    [program(), "pool"],
+                    [path, "pool"],
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -42,7 +43,7 @@ class PoolProcess:
                 ours.close()
                 raise InternalError(
                     f"the hayate program cannot be started: {error.strerror}",
-                    Where(object=program()),
+                    Where(object=path),
                 ) from error
         self.pid = os.getpid()
         self._channel = Channel(ours)

@@ -68,7 +68,7 @@ def test_killed_worker_is_retried_once_and_then_reported_with_its_memory(project
     ran = project.hayate("run", "job.py")
     assert ran.code == 1
     assert "stage s" in ran.err and "partition 1" in ran.err
-    assert "SIGKILL" in ran.err and "MiB" in ran.err
+    assert "SIGKILL" in ran.err and "GiB" in ran.err
 
 
 def test_worker_killed_once_is_replaced_and_the_run_succeeds(project):

@@ -160,7 +160,8 @@ def test_stages_in_a_loop_several_outputs_and_parameters(project):
             print(f"fold {k} has {len(x)} rows")
             return lib.scaled(x, k)
 
-        folds = [hy.stage(fold, name=f"fold{k}", inputs={"x": "low", "k": k}) for k in (1, 2)]
+        low = halves["low"]
+        folds = [hy.stage(fold, name=f"fold{k}", inputs={"x": low, "k": k}) for k in (1, 2)]
         hy.output(folds[1], "out-{limit}.csv")
         """,
     )

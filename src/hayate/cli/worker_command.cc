@@ -1,13 +1,12 @@
 #include "hayate/cli/command.h"
 #include "hayate/worker/native_worker.h"
-#include "hayate/worker/native_worker.h"
 
 namespace hayate::cli {
 
 void AddWorker(CLI::App* app, Action* action) {
   CLI::App* command = app->add_subcommand("worker", "A child of a run; started by it");
   command->group("");
-  command->add_flag("--native", std::string("The only kind there is"))->required();
+  command->add_flag("--native")->required();
   command->callback([=] { *action = [] { return worker::RunNativeWorker(); }; });
 }
 

@@ -1,0 +1,266 @@
+#include <arrow/array.h>
+#include <arrow/io/file.h>
+#include <arrow/table.h>
+#include <arrow/type.h>
+#include <gtest/gtest.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include "hayate/csv/scan.h"
+#include "hayate/frame/reader.h"
+#include "hayate/frame/writer.h"
+#include "hayate/ingest/ingest.h"
+#include "hayate/ingest/test_files.h"
+
+namespace hayate::ingest {
+namespace {
+
+using TablePtr = std::shared_ptr<arrow::Table>;
+
+TablePtr FrameOf(const std::string& dir) {
+  EXPECT_TRUE(frame::Commit(dir, {.name = "clicks", .key = "k"}).ok());
+  auto reader = frame::FrameReader::Open(dir);
+  EXPECT_TRUE(reader.ok()) << reader.status();
+  return (*reader)->ReadTable().ValueOrDie();
+}
+
+TablePtr TableOf(const TestFiles& files, const IngestOptions& options) {
+  auto table = IngestToTable(files.Objects(), options, nullptr);
+  EXPECT_TRUE(table.ok()) << table.status();
+  return table.ok() ? *table : nullptr;
+}
+
+std::filesystem::file_time_type WrittenAt(const std::string& path) {
+  return std::filesystem::last_write_time(path);
+}
+
+TEST(IngestToParts, GivesTheTableThatIngestToTableGives) {
+  TestFiles files;
+  files.Add("a.csv", "a,b\n1,x\n,\"\"\n2,y\n");
+  files.Add("b.csv", "a,b\n");
+  files.Add("c.csv", "b,a\nz,1.5\n");
+  for (const int64_t sample_bytes : {0, 1000}) {
+    IngestOptions options{.threads = 3};
+    options.csv.sample_bytes = sample_bytes;
+    options.csv.block_bytes = 5;
+    const std::string dir = files.Path("frame" + std::to_string(sample_bytes));
+    const auto result = IngestToParts(files.Objects(), options, dir);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->rows, 4);
+    EXPECT_EQ(result->schema->field(0)->type()->ToString(), "double");
+    EXPECT_EQ(frame::FinishedParts(dir).ValueOrDie().size(), 3U);
+    EXPECT_TRUE(FrameOf(dir)->Equals(*TableOf(files, options)));
+  }
+}
+
+TEST(IngestToParts, GoesOnWhereAnInterruptedRunStopped) {
+  TestFiles files;
+  files.Add("a.csv", "a\n1\n2\n");
+  files.Add("b.csv", "a\n3\n");
+  files.Add("c.csv", "a\n4\n");
+  const std::string dir = files.Path("frame");
+  ASSERT_TRUE(IngestToParts(files.Objects(), {}, dir).ok());
+  const auto part = [&](int64_t i) { return dir + "/" + frame::PartFileName(i, ".arrow"); };
+  const auto first_written = WrittenAt(part(0));
+  // As if the run had been killed before the second part was there.
+  std::filesystem::remove(dir + "/" + frame::PartFileName(1, ".json"));
+  std::filesystem::remove(part(1));
+  IngestProgress last;
+  IngestOptions options;
+  options.progress = [&](const IngestProgress& progress) {
+    last = progress;
+    return true;
+  };
+  const auto again = IngestToParts(files.Objects(), options, dir);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->rows, 4);
+  EXPECT_EQ(last.rows, 4);
+  EXPECT_EQ(last.shards_done, 3);
+  EXPECT_EQ(last.bytes_read, last.bytes_total);
+  EXPECT_EQ(WrittenAt(part(0)), first_written) << "was kept";
+  EXPECT_EQ(FrameOf(dir)->num_rows(), 4);
+}
+
+TEST(IngestToParts, KeepsNoPartOfAnotherTypeOrAnotherFile) {
+  TestFiles files;
+  files.Add("a.csv", "a\n1\n");
+  files.Add("b.csv", "a\n2\n");
+  const std::string dir = files.Path("frame");
+  ASSERT_TRUE(IngestToParts(files.Objects(), {}, dir).ok());
+  IngestOptions as_text;
+  as_text.csv.schema = {{"a", "STRING"}};
+  ASSERT_TRUE(IngestToParts(files.Objects(), as_text, dir).ok());
+  for (const auto& part : frame::FinishedParts(dir).ValueOrDie()) {
+    EXPECT_EQ(part.schema->field(0)->type()->ToString(), "string");
+  }
+  TestFiles others;
+  others.Add("a.csv", "a\nx\ny\n");
+  others.Add("b.csv", "a\nz\n");
+  EXPECT_EQ(IngestToParts(others.Objects(), as_text, dir).ValueOrDie().rows, 3);
+}
+
+// The integer without an exact double lies in a part that is kept, the real number in one that is not.
+TEST(IngestToParts, RemembersInexactIntegersOfKeptParts) {
+  TestFiles files;
+  files.Add("a.csv", "a\n1\n9007199254740993\n");
+  files.Add("b.csv", "a\n2\n");
+  const std::string dir = files.Path("frame");
+  IngestOptions options;
+  options.csv.sample_bytes = 3;
+  options.csv.block_bytes = 3;
+  ASSERT_TRUE(IngestToParts(files.Objects(), options, dir).ok());
+  files.Add("c.csv", "a\n3\n0.5\n");
+  const auto result = IngestToParts(files.Objects(), options, dir);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->schema->field(0)->type()->ToString(), "string");
+  ASSERT_EQ(result->warnings.size(), 1U);
+  EXPECT_NE(result->warnings[0].find("9007199254740993"), std::string::npos);
+}
+
+TEST(IngestToParts, FinishesTheShardsBeforeTheOneThatFails) {
+  TestFiles files;
+  files.Add("a.csv", "a,b\n1,1\n");
+  files.Add("b.csv", "a,b\n1\n");
+  const std::string dir = files.Path("frame");
+  EXPECT_FALSE(IngestToParts(files.Objects(), {.threads = 2}, dir).ok());
+  const auto parts = frame::FinishedParts(dir).ValueOrDie();
+  ASSERT_EQ(parts.size(), 1U);
+  EXPECT_EQ(parts[0].number, 0);
+}
+
+void WriteParquet(const TestFiles& files, const std::string& path, const TablePtr& table,
+                  int64_t row_group_rows) {
+  static_cast<void>(files);
+  auto sink = arrow::io::FileOutputStream::Open(path).ValueOrDie();
+  ASSERT_TRUE(
+      parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, row_group_rows).ok());
+  ASSERT_TRUE(sink->Close().ok());
+}
+
+TEST(Parquet, IsReadByRowGroupsAndCastToOneSchema) {
+  TestFiles text;
+  text.Add("a.csv", "a,s\n1,x\n,y\n3,\n");
+  IngestOptions narrow;
+  narrow.csv.schema = {{"a", "int32"}};
+  const auto first = TableOf(text, narrow);
+  const auto second = TableOf(text, {});
+  TestFiles files;
+  files.Add("a.parquet", "");
+  files.Add("b.parquet", "");
+  WriteParquet(files, files.Path("a.parquet"), first, 2);
+  WriteParquet(files, files.Path("b.parquet"), second, 2);
+  for (const int threads : {1, 3}) {
+    IngestOptions options{.threads = threads};
+    options.csv.block_bytes = 8;
+    const auto table = TableOf(files, options);
+    ASSERT_EQ(table->num_rows(), 6);
+    EXPECT_EQ(table->schema()->field(0)->type()->ToString(), "int64");
+    EXPECT_TRUE(table->Slice(3)->Equals(*second));
+    const std::string dir = files.Path("frame" + std::to_string(threads));
+    ASSERT_TRUE(IngestToParts(files.Objects(), options, dir).ok());
+    EXPECT_TRUE(FrameOf(dir)->Equals(*table));
+    options.csv.columns = {"s"};
+    EXPECT_EQ(TableOf(files, options)->schema()->field_names(), (std::vector<std::string>{"s"}));
+  }
+}
+
+TEST(Parquet, ThatIsDamagedOrDoesNotGoTogetherIsAnError) {
+  TestFiles text;
+  text.Add("a.csv", "a\n1\n");
+  TestFiles files;
+  files.Add("a.parquet", "");
+  WriteParquet(files, files.Path("a.parquet"), TableOf(text, {}), 10);
+  files.Add("b.parquet", "PAR1 and nothing more");
+  const auto damaged = IngestToTable(files.Objects(), {}, nullptr);
+  EXPECT_EQ(FaultOf(damaged.status()), Fault::kInput);
+  EXPECT_EQ(FaultDetail::Get(damaged.status())->where().object, files.Path("b.parquet"));
+  IngestOptions as_text;
+  as_text.csv.schema = {{"a", "STRING"}};
+  WriteParquet(files, files.Path("b.parquet"), TableOf(text, as_text), 10);
+  const auto conflict = IngestToTable(files.Objects(), {}, nullptr);
+  EXPECT_EQ(FaultOf(conflict.status()), Fault::kInput) << conflict.status();
+  TestFiles mixed;
+  mixed.Add("a.csv", "a\n1\n");
+  mixed.Add("b.parquet", "PAR1");
+  EXPECT_EQ(FaultOf(IngestToTable(mixed.Objects(), {}, nullptr).status()), Fault::kInput);
+}
+
+// Values of every class, so that columns widen in all ways.
+std::string RandomValue(std::mt19937* random, unsigned flavour) {
+  const auto pick = [&](unsigned n) { return (*random)() % n; };
+  if (pick(10) == 0) return "";
+  switch (flavour) {
+    case 0:
+      return std::to_string(static_cast<int>(pick(2000)) - 1000);
+    case 1:
+      return pick(30) == 0 ? "9007199254740993" : std::to_string(pick(100));
+    case 2:
+      return pick(20) == 0 ? "0.5" : std::to_string(pick(100));
+    case 3:
+      return pick(2) == 0 ? "true" : "false";
+    case 4:
+      return "2026-01-0" + std::to_string(1 + pick(9));
+    case 5:
+      return "2026-01-01 00:00:0" + std::to_string(pick(10)) + " UTC";
+    case 6:
+      return pick(3) == 0 ? "\"\"" : "\"a,\"\"\n\xe3\x81\x82\"";
+    default:
+      return pick(40) == 0 ? "007" : "NaN";
+  }
+}
+
+TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 60; ++round) {
+    TestFiles files;
+    const unsigned columns = 1 + random() % 4;
+    std::vector<unsigned> flavours;
+    for (unsigned c = 0; c < columns; ++c) flavours.push_back(random() % 8);
+    const unsigned shards = 1 + random() % 4;
+    for (unsigned s = 0; s < shards; ++s) {
+      std::string text;
+      for (unsigned c = 0; c < columns; ++c) text += (c > 0 ? ",c" : "c") + std::to_string(c);
+      text += "\n";
+      const unsigned rows = random() % 60;
+      for (unsigned r = 0; r < rows; ++r) {
+        for (unsigned c = 0; c < columns; ++c) {
+          if (c > 0) text += ",";
+          // One cell in many is of another flavour: a surprise.
+          text += RandomValue(&random, random() % 200 == 0 ? random() % 8 : flavours[c]);
+        }
+        text += "\n";
+      }
+      const std::string name = "s" + std::to_string(s);
+      random() % 2 == 0 ? files.Add(name, text) : files.Add(name, TestFiles::Gzip(text));
+    }
+    IngestOptions options{.threads = 1, .allow_empty = true};
+    options.csv.sample_bytes = random() % 2 == 0 ? 100 : 1000;
+    std::vector<std::string> expected_warnings;
+    const auto expected =
+        IngestToTable(files.Objects(), options, &expected_warnings).ValueOrDie();
+    for (const int threads : {1, 2, 4}) {
+      for (const int64_t block_bytes : {1, 3, 50, 1 << 20}) {
+        const auto kernels = csv::ScanKernels();
+        setenv("HAYATE_FORCE_KERNEL", kernels[random() % kernels.size()].name, 1);
+        options.threads = threads;
+        options.csv.block_bytes = block_bytes;
+        std::vector<std::string> warnings;
+        const auto got = IngestToTable(files.Objects(), options, &warnings).ValueOrDie();
+        // NaN is NaN here.
+        ASSERT_TRUE(got->Equals(*expected, arrow::EqualOptions::Defaults().nans_equal(true)))
+            << threads << " threads, blocks of " << block_bytes << "\n"
+            << got->schema()->ToString() << "\n"
+            << expected->schema()->ToString();
+        ASSERT_EQ(warnings, expected_warnings);
+      }
+    }
+    unsetenv("HAYATE_FORCE_KERNEL");
+  }
+}
+
+}  // namespace
+}  // namespace hayate::ingest
