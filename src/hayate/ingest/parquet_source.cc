@@ -78,16 +78,21 @@ SchemaPtr WithoutDictionaries(const arrow::Schema& schema) {
   return arrow::schema(std::move(fields), schema.metadata());
 }
 
-Result<SchemaPtr> ReadSchema(const std::string& uri) {
-  const auto read = [&]() -> Result<SchemaPtr> {
+struct Footer {
+  SchemaPtr schema;
+  int64_t rows;
+};
+
+Result<Footer> ReadFooter(const std::string& uri) {
+  const auto read = [&]() -> Result<Footer> {
     ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, OpenFile(uri, std::nullopt));
     SchemaPtr schema;
     ARROW_RETURN_NOT_OK(reader->GetSchema(&schema));
-    return WithoutDictionaries(*schema);
+    return Footer{WithoutDictionaries(*schema), reader->parquet_reader()->metadata()->num_rows()};
   };
-  auto schema = read();
-  if (!schema.ok()) return Unreadable(uri, schema.status());
-  return schema;
+  auto footer = read();
+  if (!footer.ok()) return Unreadable(uri, footer.status());
+  return footer;
 }
 
 Status CheckNames(const arrow::Schema& schema, const std::string& uri) {
@@ -227,14 +232,16 @@ Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
 Status ParquetSource::UnifySchemas() {
   std::vector<frame::Part> parts;
   for (const source::Object& object : objects_) {
-    ARROW_ASSIGN_OR_RAISE(const SchemaPtr whole, ReadSchema(object.uri));
-    ARROW_ASSIGN_OR_RAISE(const SchemaPtr schema, Project(whole, options_.columns, object.uri));
+    ARROW_ASSIGN_OR_RAISE(const Footer footer, ReadFooter(object.uri));
+    ARROW_ASSIGN_OR_RAISE(const SchemaPtr schema,
+                          Project(footer.schema, options_.columns, object.uri));
     if (!parts.empty()) {
       ARROW_RETURN_NOT_OK(CheckSameColumns(*schema, object.uri, *parts[0].schema, objects_[0].uri));
     }
     frame::Part part;
     part.number = static_cast<int64_t>(parts.size());
     part.file = object.uri;
+    part.rows = footer.rows;
     part.schema = schema;
     // Their values have not been looked at: 64-bit integers do not become double unseen.
     for (const auto& field : schema->fields()) {
