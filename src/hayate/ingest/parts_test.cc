@@ -103,7 +103,8 @@ TEST(IngestToParts, KeepsNoPartOfAnotherTypeOrAnotherFile) {
   EXPECT_EQ(IngestToParts(others.Objects(), as_text, dir).ValueOrDie().rows, 3);
 }
 
-// The integer without an exact double lies in a part that is kept, the real number in one that is not.
+// The integer without an exact double lies in a part that is kept, the real number in one that is
+// not.
 TEST(IngestToParts, RemembersInexactIntegersOfKeptParts) {
   TestFiles files;
   files.Add("a.csv", "a\n1\n9007199254740993\n");
@@ -240,8 +241,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
     IngestOptions options{.threads = 1, .allow_empty = true};
     options.csv.sample_bytes = random() % 2 == 0 ? 100 : 1000;
     std::vector<std::string> expected_warnings;
-    const auto expected =
-        IngestToTable(files.Objects(), options, &expected_warnings).ValueOrDie();
+    const auto expected = IngestToTable(files.Objects(), options, &expected_warnings).ValueOrDie();
     for (const int threads : {1, 2, 4}) {
       for (const int64_t block_bytes : {1, 3, 50, 1 << 20}) {
         const auto kernels = csv::ScanKernels();
