@@ -1,0 +1,180 @@
+#include "hayate/job/plan.h"
+
+#include "hayate/frame/writer.h"
+#include "hayate/job/test_job_internal.h"
+
+namespace hayate::job {
+namespace {
+
+class PlanTest : public InFolder {
+ protected:
+  void SetUp() override {
+    InFolder::SetUp();
+    store_ = std::make_unique<Store>(Path(".hayate"));
+    ASSERT_TRUE(store_->Create().ok());
+    Write("clicks-0.csv", "user_id\n1\n");
+    job_ = ExampleJob(Path("job.py"));
+  }
+
+  Result<Plan> Make(const PlanOptions& options = {}) {
+    description_ = MustParse(job_);
+    ARROW_ASSIGN_OR_RAISE(const Graph graph, Graph::Make(description_));
+    return Plan::Make(
+        description_, graph, *store_, options, [](const std::vector<source::Object>& objects) {
+          return Result<std::vector<std::string>>(std::vector<std::string>(objects.size(), "no"));
+        });
+  }
+
+  // Everything that the plan says is there afterwards.
+  void RunAll() {
+    const Plan plan = Make().ValueOrDie();
+    for (size_t i = 0; i < plan.nodes.size(); ++i) {
+      if (plan.nodes[i].state != PlannedNode::State::kRun) continue;
+      Json extra = Json::object();
+      if (!plan.nodes[i].files.empty()) extra["files"] = FilesToJson(plan.nodes[i].files);
+      PutFrame(*store_, description_.nodes[i].FrameName(0), plan.nodes[i].key,
+               plan.nodes[i].key_parts, extra);
+    }
+  }
+
+  std::vector<std::string> Reasons(const PlanOptions& options = {}) {
+    std::vector<std::string> reasons;
+    for (const PlannedNode& node : Make(options).ValueOrDie().nodes) reasons.push_back(node.reason);
+    return reasons;
+  }
+
+  Json job_;
+  Description description_;
+  std::unique_ptr<Store> store_;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(PlanTest, AFirstRunRunsEverything) {
+  EXPECT_EQ(Make()->CountToRun(), 4);
+  EXPECT_EQ(Reasons(), Texts(4, "never ran"));
+}
+
+TEST_F(PlanTest, ASecondRunRunsNothing) {
+  RunAll();
+  EXPECT_EQ(Make()->CountToRun(), 0);
+  EXPECT_EQ(Reasons(), Texts(4, "nothing changed"));
+}
+
+TEST_F(PlanTest, AnEditRerunsWhatDependsOnItAndSaysWhy) {
+  RunAll();
+  job_["nodes"][2]["code"]["model()"] = std::string(32, 'e');
+  EXPECT_EQ(Reasons(), (Texts{"nothing changed", "nothing changed", "code of model() changed",
+                              "its input model changed"}));
+}
+
+TEST_F(PlanTest, AParameterRerunsTheStageThatReadsIt) {
+  RunAll();
+  job_["nodes"][1]["inputs"][1]["value"]["value"] = "2026-11-25";
+  const Texts reasons = Reasons();
+  EXPECT_EQ(reasons[0], "nothing changed");
+  EXPECT_EQ(reasons[1], "parameter day: 2026-11-24 → 2026-11-25");
+}
+
+TEST_F(PlanTest, GoingBackFindsTheOldFrames) {
+  RunAll();
+  job_["nodes"][2]["code"]["model()"] = std::string(32, 'e');
+  RunAll();
+  job_["nodes"][2]["code"]["model()"] = std::string(32, 'b');
+  EXPECT_EQ(Make()->CountToRun(), 0);
+}
+
+TEST_F(PlanTest, ANewFileIsNamed) {
+  RunAll();
+  Write("clicks-1.csv", "user_id\n2\n");
+  const Texts reasons = Reasons();
+  EXPECT_EQ(reasons[0], "file clicks-1.csv is new");
+  EXPECT_EQ(reasons[1], "its input clicks changed");
+}
+
+TEST_F(PlanTest, FreshRunsAllThatIsSelected) {
+  RunAll();
+  EXPECT_EQ(Reasons({.fresh = true}), Texts(4, "asked for (--fresh)"));
+  const Plan plan = Make({.targets = {"features"}, .fresh = true}).ValueOrDie();
+  EXPECT_EQ(plan.CountToRun(), 2);
+}
+
+TEST_F(PlanTest, FromRunsAStageAndWhatDependsOnIt) {
+  RunAll();
+  EXPECT_EQ(Reasons({.from = {"model"}}),
+            (Texts{"nothing changed", "nothing changed", "asked for (--from model)",
+                   "asked for (--from model)"}));
+}
+
+TEST_F(PlanTest, ATargetLeavesTheRestAlone) {
+  const Plan plan = Make({.targets = {"features"}}).ValueOrDie();
+  EXPECT_EQ(plan.nodes[2].state, PlannedNode::State::kUnused);
+  EXPECT_EQ(plan.CountToRun(), 2);
+}
+
+TEST_F(PlanTest, WhatOnlyKeptStagesReadNeedNotBeThere) {
+  RunAll();
+  // features and model are read by scores, whose frame is there.
+  const Plan plan = Make().ValueOrDie();
+  std::filesystem::remove_all(plan.nodes[1].dirs[0]);
+  const Plan again = Make().ValueOrDie();
+  EXPECT_EQ(again.CountToRun(), 0);
+  EXPECT_EQ(again.nodes[1].reason, "not needed");
+}
+
+TEST_F(PlanTest, WhatARunningStageReadsIsMadeAgain) {
+  RunAll();
+  const Plan plan = Make().ValueOrDie();
+  std::filesystem::remove_all(plan.nodes[1].dirs[0]);
+  job_["nodes"][3]["code"]["scores()"] = std::string(32, 'e');
+  const Plan again = Make().ValueOrDie();
+  EXPECT_EQ(again.nodes[1].state, PlannedNode::State::kRun);
+  EXPECT_EQ(again.nodes[2].state, PlannedNode::State::kKept);
+}
+
+TEST_F(PlanTest, AnUnfinishedStageSaysHowFarItIs) {
+  RunAll();
+  const Plan plan = Make().ValueOrDie();
+  const std::string& dir = plan.nodes[1].dirs[0];
+  std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir);
+  std::ofstream(dir + "/part-00000.value.json") << "1";
+  frame::Part part;
+  part.codec = "json";
+  part.file = "part-00000.value.json";
+  ASSERT_TRUE(frame::AdoptPart(dir, part).ok());
+  std::filesystem::remove_all(plan.nodes[3].dirs[0]);
+  EXPECT_EQ(Reasons()[1], "unfinished: 1 of 1 partitions done");
+}
+
+TEST_F(PlanTest, AMissingFileNamesThePattern) {
+  std::filesystem::remove(folder_ / "clicks-0.csv");
+  const auto plan = Make();
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(FaultOf(plan.status()), Fault::kInput);
+  EXPECT_NE(FormatForUser(plan.status()).find("clicks-*.csv"), std::string::npos);
+}
+
+TEST(CountTasksTest, SlicesCoverAllRowsAndThereIsAlwaysOne) {
+  Node node;
+  node.mode = Mode::kRows;
+  node.rows = 100;
+  frame::Manifest manifest;
+  for (const auto& [rows, tasks] : {std::pair(0, 1), {1, 1}, {100, 1}, {101, 2}, {250, 3}}) {
+    manifest.rows = rows;
+    EXPECT_EQ(CountTasks(node, {&manifest}), tasks) << rows;
+  }
+}
+
+TEST(CountTasksTest, TwoSplitInputsCountTogether) {
+  Node node;
+  node.mode = Mode::kPartition;
+  frame::Manifest big, small;
+  big.rows = 50'000'000;
+  big.bytes = 4'000'000'000;
+  EXPECT_EQ(CountTasks(node, {&big, &small}), CountTasks(node, {&small, &big}));
+  EXPECT_GT(CountTasks(node, {&big, &big}), CountTasks(node, {&big}));
+}
+
+}  // namespace
+}  // namespace hayate::job

@@ -1,0 +1,270 @@
+#include "hayate/job/scheduler.h"
+
+#include <deque>
+#include <set>
+
+#include "hayate/job/map_run.h"
+#include "hayate/job/run_state.h"
+#include "hayate/job/test_job_internal.h"
+
+namespace hayate::job {
+namespace {
+
+using worker::Event;
+using worker::Start;
+
+// Ends the tasks in the order in which they were started, one for each Wait. What a task is to do
+// stands in its message: "die" (so many times), "fail".
+class FakePool : public TaskPool {
+ public:
+  Status Submit(Start start, Json task) override {
+    running.push_back(task);
+    submitted.push_back(task);
+    starts.push_back(start);
+    most_running = std::max(most_running, running.size());
+    int threads = 0;
+    for (const Json& one : running) threads += one["threads"].get<int>();
+    most_threads = std::max(most_threads, threads);
+    return Status::OK();
+  }
+
+  Result<std::vector<Event>> Wait(int) override {
+    if (interrupt_after-- == 0) return Fail(Fault::kInterrupted, "interrupted");
+    if (running.empty()) return std::vector<Event>();
+    const Json task = running.front();
+    running.pop_front();
+    Event event;
+    event.task = task["id"].get<int64_t>();
+    const std::string name = task.value("name", "");
+    if (deaths[name] > 0) {
+      --deaths[name];
+      event.kind = Event::Kind::kDied;
+      event.status = Fail(Fault::kWorkerDied, name + " was killed");
+    } else if (failing.contains(name)) {
+      event.kind = Event::Kind::kFailed;
+      event.status = Fail(Fault::kUserCode, name + " raised");
+    } else {
+      event.kind = Event::Kind::kDone;
+      event.body = {{"type", "done"}, {"result", {{"name", name}}}, {"usage", {{"cpu_s", 1.0}}}};
+    }
+    return std::vector<Event>{event};
+  }
+
+  void Cancel(int64_t task) override { cancelled.insert(task); }
+
+  std::deque<Json> running;
+  std::vector<Json> submitted;
+  std::vector<Start> starts;
+  std::map<std::string, int> deaths;
+  std::set<std::string> failing;
+  std::set<int64_t> cancelled;
+  size_t most_running = 0;
+  int most_threads = 0;
+  int interrupt_after = -1;
+};
+
+class SchedulerTest : public testing::Test {
+ protected:
+  Scheduler Make(int slots) {
+    SchedulerOptions options;
+    options.slots = slots;
+    options.on_task = [this](const TaskRecord& task) { records_.push_back(task); };
+    options.on_warning = [this](const std::string& text) { warnings_.push_back(text); };
+    return Scheduler(&pool_, options);
+  }
+
+  Task Named(const std::string& name, int slots = 1) {
+    Task task;
+    task.message = {{"type", "task"}, {"kind", "test"}, {"name", name}};
+    task.node = name;
+    task.min_slots = task.max_slots = slots;
+    task.on_done = [this, name](const Json&) {
+      done_.push_back(name);
+      return Status::OK();
+    };
+    return task;
+  }
+
+  FakePool pool_;
+  std::vector<std::string> done_;
+  std::vector<TaskRecord> records_;
+  std::vector<std::string> warnings_;
+};
+
+TEST_F(SchedulerTest, RunsAsManyTasksAsThereAreSlots) {
+  Scheduler scheduler = Make(3);
+  for (int i = 0; i < 10; ++i) scheduler.Add(Named("t" + std::to_string(i)));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_.size(), 10u);
+  EXPECT_EQ(pool_.most_running, 3u);
+  EXPECT_EQ(records_.size(), 10u);
+}
+
+TEST_F(SchedulerTest, RunsInOrderOfPriorityThenOfArrival) {
+  Scheduler scheduler = Make(1);
+  Task late = Named("late");
+  late.priority = 2;
+  scheduler.Add(std::move(late));
+  scheduler.Add(Named("a"));
+  scheduler.Add(Named("b"));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_, (std::vector<std::string>{"a", "b", "late"}));
+}
+
+TEST_F(SchedulerTest, AWideTaskIsNotOvertakenForEver) {
+  Scheduler scheduler = Make(2);
+  scheduler.Add(Named("a"));
+  scheduler.Add(Named("wide", 2));
+  for (int i = 0; i < 5; ++i) scheduler.Add(Named("small" + std::to_string(i)));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_[1], "wide");
+  EXPECT_LE(pool_.most_threads, 2);
+}
+
+TEST_F(SchedulerTest, ATaskThatWantsMoreThanThereIsGetsAll) {
+  Scheduler scheduler = Make(2);
+  scheduler.Add(Named("wide", 16));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(pool_.submitted[0]["threads"], 2);
+}
+
+TEST_F(SchedulerTest, ATaskTakesWhatIsFreeUpToItsMost) {
+  Scheduler scheduler = Make(4);
+  scheduler.Add(Named("a"));
+  Task wide = Named("wide");
+  wide.max_slots = 8;
+  scheduler.Add(std::move(wide));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(pool_.submitted[1]["threads"], 3);
+}
+
+TEST_F(SchedulerTest, TasksMayAddTasks) {
+  Scheduler scheduler = Make(1);
+  Task first = Named("first");
+  first.on_done = [&](const Json&) {
+    scheduler.Add(Named("second"));
+    return Status::OK();
+  };
+  scheduler.Add(std::move(first));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_, std::vector<std::string>{"second"});
+}
+
+TEST_F(SchedulerTest, ALostWorkersTaskIsStartedOnceMore) {
+  pool_.deaths["a"] = 1;
+  Scheduler scheduler = Make(1);
+  scheduler.Add(Named("a"));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_, std::vector<std::string>{"a"});
+  EXPECT_EQ(pool_.submitted.size(), 2u);
+  EXPECT_NE(pool_.submitted[0]["id"], pool_.submitted[1]["id"]);
+  EXPECT_EQ(warnings_.size(), 1u);
+}
+
+TEST_F(SchedulerTest, ATaskThatLosesTwoWorkersEndsTheRun) {
+  pool_.deaths["a"] = 2;
+  Scheduler scheduler = Make(1);
+  scheduler.Add(Named("a"));
+  scheduler.Add(Named("b"));
+  const Status status = scheduler.Run();
+  EXPECT_EQ(FaultOf(status), Fault::kWorkerDied);
+  EXPECT_TRUE(done_.empty());
+}
+
+TEST_F(SchedulerTest, AfterAFailureWhatRunsFinishesAndNothingStarts) {
+  pool_.failing = {"bad", "worse"};
+  Scheduler scheduler = Make(3);
+  scheduler.Add(Named("bad"));
+  scheduler.Add(Named("worse"));
+  scheduler.Add(Named("good"));
+  scheduler.Add(Named("never"));
+  const Status status = scheduler.Run();
+  EXPECT_EQ(status.message(), Fail(Fault::kUserCode, "bad raised").message());
+  EXPECT_EQ(done_, std::vector<std::string>{"good"});
+  EXPECT_EQ(pool_.submitted.size(), 3u);
+}
+
+TEST_F(SchedulerTest, AWorkerThatDiesAfterTheFailureIsNotReplaced) {
+  pool_.failing = {"bad"};
+  pool_.deaths["b"] = 1;
+  Scheduler scheduler = Make(2);
+  scheduler.Add(Named("bad"));
+  scheduler.Add(Named("b"));
+  EXPECT_EQ(FaultOf(scheduler.Run()), Fault::kUserCode);
+  EXPECT_EQ(pool_.submitted.size(), 2u);
+}
+
+TEST_F(SchedulerTest, AnErrorOfAContinuationEndsTheRun) {
+  Scheduler scheduler = Make(1);
+  Task task = Named("a");
+  task.on_done = [](const Json&) { return Fail(Fault::kStorage, "disk full"); };
+  scheduler.Add(std::move(task));
+  scheduler.Add(Named("b"));
+  EXPECT_EQ(FaultOf(scheduler.Run()), Fault::kStorage);
+  EXPECT_TRUE(done_.empty());
+}
+
+TEST_F(SchedulerTest, ASignalEndsTheRunAtOnceAndCancelKillsWhatRuns) {
+  pool_.interrupt_after = 0;
+  Scheduler scheduler = Make(2);
+  scheduler.Add(Named("a"));
+  scheduler.Add(Named("b"));
+  EXPECT_EQ(FaultOf(scheduler.Run()), Fault::kInterrupted);
+  scheduler.Cancel();
+  EXPECT_EQ(pool_.cancelled.size(), 2u);
+  EXPECT_EQ(scheduler.running(), 0);
+}
+
+class MapRunTest : public SchedulerTest {};
+
+Json MapJson(const std::string& mode) {
+  return {{"mode", mode},
+          {"items", {"/t/0.pkl", "/t/1.pkl", "/t/2.pkl"}},
+          {"function", {{"cloudpickle", "/t/fn.pkl"}}},
+          {"dir", "/t/out"}};
+}
+
+TEST_F(MapRunTest, EachFileOfItemsIsATaskAndACommitFollows) {
+  const MapRequest request = MapRequestFromJson(MapJson("items")).ValueOrDie();
+  Scheduler scheduler = Make(2);
+  int64_t last = 0;
+  ASSERT_TRUE(RunMap(request, &scheduler, [&](int64_t done, int64_t) { last = done; }).ok());
+  ASSERT_EQ(pool_.submitted.size(), 4u);
+  EXPECT_EQ(pool_.submitted[1]["inputs"][0]["path"], "/t/1.pkl");
+  EXPECT_EQ(pool_.submitted[1]["outputs"][0]["part"], 1);
+  EXPECT_EQ(pool_.submitted[3]["kind"], "commit");
+  EXPECT_EQ(pool_.submitted[3]["commit"]["expected_parts"], 3);
+  EXPECT_EQ(pool_.starts[0], Start::kFork);
+  EXPECT_EQ(pool_.starts[3], Start::kNative);
+  EXPECT_EQ(last, 3);
+}
+
+TEST_F(MapRunTest, ARequestWithoutKeyOrRowsIsRefused) {
+  EXPECT_FALSE(MapRequestFromJson(MapJson("partition")).ok());
+  EXPECT_FALSE(MapRequestFromJson(MapJson("rows")).ok());
+  EXPECT_FALSE(MapRequestFromJson(MapJson("once")).ok());
+}
+
+TEST(SharedWorkTest, StartsOnceAndGoesOnWithAllThatWait) {
+  SharedWork work;
+  int started = 0, woken = 0;
+  const auto start = [&] {
+    ++started;
+    return Status::OK();
+  };
+  const auto then = [&] {
+    ++woken;
+    return Status::OK();
+  };
+  ASSERT_TRUE(work.Ensure("x", start, then).ok());
+  ASSERT_TRUE(work.Ensure("x", start, then).ok());
+  EXPECT_EQ(woken, 0);
+  ASSERT_TRUE(work.Finish("x").ok());
+  EXPECT_EQ(woken, 2);
+  ASSERT_TRUE(work.Ensure("x", start, then).ok());
+  EXPECT_EQ(started, 1);
+  EXPECT_EQ(woken, 3);
+}
+
+}  // namespace
+}  // namespace hayate::job
