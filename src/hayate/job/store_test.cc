@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "hayate/base/file.h"
 #include "hayate/job/gc.h"
 #include "hayate/job/store_lock.h"
@@ -95,7 +97,8 @@ TEST_F(StoreTest, GarbageIsWhatNoRunThatCountsUses) {
   PutRun("20260101T000000-1", "done", {old});
   PutRun("20260102T000000-1", "done", {mid});
   PutRun("20260103T000000-1", "done", {now});
-  const Garbage garbage = FindGarbage(*store_, 2).ValueOrDie();
+  Garbage garbage = FindGarbage(*store_, 2).ValueOrDie();
+  std::sort(garbage.dirs.begin(), garbage.dirs.end());
   EXPECT_EQ(garbage.dirs, (std::vector<std::string>{old, stray}));
 }
 
