@@ -48,8 +48,8 @@ class PoolProcess:
         self.pid = os.getpid()
         self._channel = Channel(ours)
         self._tasks = 0
-        if self._process.stderr is not None:
-            threading.Thread(target=self._forward, name="hayate-log", daemon=True).start()
+        self._log = threading.Thread(target=self._forward, name="hayate-log", daemon=True)
+        self._log.start()
         self._next("hello")
 
     def run(self, task: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +85,10 @@ class PoolProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # The end of the pipe comes when the last worker is gone.
+        self._log.join(_LEAVE_TIMEOUT_S)
+        if self._process.stderr is not None and not self._log.is_alive():
+            self._process.stderr.close()
 
     def _next(self, *expected: str) -> dict[str, Any]:
         try:

@@ -21,6 +21,7 @@ from data_frames import assert_same
 import hayate as hy
 from hayate.frames import write_table
 from hayate.pool import packages_of
+from hayate.to_pandas import text_dtype
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def clicks() -> pd.DataFrame:
         {
             "user": random.integers(0, 300, count),
             "price": random.normal(size=count),
-            "item": random.choice(["a", "b", "日本"], count),
+            "item": pd.Series(random.choice(["a", "b", "日本"], count), dtype=text_dtype()),
         }
     )
 
