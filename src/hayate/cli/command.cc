@@ -1,5 +1,6 @@
 #include "hayate/cli/command.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -34,6 +35,18 @@ std::string StoreOf(const std::string& store, const std::string& job) {
   const std::filesystem::path folder =
       job.empty() ? std::filesystem::current_path() : std::filesystem::absolute(job).parent_path();
   return (folder / ".hayate").lexically_normal().string();
+}
+
+CLI::Validator AtLeastOne() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        int value = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, value);
+        const bool good = error == std::errc() && stop == end && value >= 1;
+        return good ? "" : "\"" + text + "\" is no number of at least 1";
+      },
+      "");
 }
 
 std::string WithCommas(int64_t number) {

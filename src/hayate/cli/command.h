@@ -37,6 +37,9 @@ std::string Python();
 /// is given, else `.hayate` here.
 std::string StoreOf(const std::string& store, const std::string& job);
 
+/// Check of an option: a whole number of at least 1.
+CLI::Validator AtLeastOne();
+
 /// 1234567 → "1,234,567".
 std::string WithCommas(int64_t number);
 

@@ -207,7 +207,7 @@ void AddConvert(CLI::App* app, Action* action) {
   command->add_option("--delimiter", arguments->delimiter, "Of CSV (default: a comma)");
   command->add_option("-j,--jobs", arguments->threads, "Cores to use (default: all there are)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(AtLeastOne());
   command->footer("Example: hayate convert 'data/clicks-*.csv.gz' clicks.parquet");
   command->callback([=] { *action = [=] { return ConvertCommand(*arguments); }; });
 }

@@ -50,7 +50,7 @@ void AddGc(CLI::App* app, Action* action) {
   command->add_option("--store", arguments->store, "The store")->type_name("DIR");
   command->add_option("--keep-runs", arguments->keep_runs, "How many runs count (default: 3)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(AtLeastOne());
   command->add_flag("--dry-run", arguments->dry_run, "Say what would go; remove nothing");
   command->add_flag("--no-wait", arguments->no_wait, "End with exit code 1 while a run goes on");
   command->footer("Example: hayate gc job.py --keep-runs 1");

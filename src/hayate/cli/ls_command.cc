@@ -32,7 +32,8 @@ Result<std::string> What(const job::StoredFrame& frame) {
   ARROW_ASSIGN_OR_RAISE(const auto manifest, frame::ReadManifest(frame.dir));
   const std::string size = observe::ShortCount(manifest.bytes) + "B";
   if (!manifest.is_table()) {
-    return size + ", " + std::to_string(manifest.parts.size()) + " values (" +
+    return size + ", " + std::to_string(manifest.parts.size()) +
+           (manifest.parts.size() == 1 ? " value (" : " values (") +
            (manifest.parts.empty() ? "" : manifest.parts.front().codec) + ")";
   }
   return size + ", " + WithCommas(manifest.rows) + " rows";

@@ -81,7 +81,7 @@ void AddRun(CLI::App* app, Action* action) {
   command->add_flag("--fresh", arguments->run.plan.fresh, "Run everything again");
   command->add_option("-j,--jobs", arguments->run.slots, "Cores to use (default: all there are)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(AtLeastOne());
   command->add_flag("--no-wait", arguments->no_wait,
                     "End with exit code 1 if another run holds the store");
   command
@@ -93,7 +93,7 @@ void AddRun(CLI::App* app, Action* action) {
       ->add_option("--keep-runs", arguments->run.keep_runs,
                    "How many runs' frames stay after a success (default: 3)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(AtLeastOne());
   command->footer(
       "Example: hayate run job.py --set day=2026-11-24\n"
       "Exit codes: 0 done, 1 the job failed, 2 wrong use, 130 and 143 interrupted (SIGINT, "
