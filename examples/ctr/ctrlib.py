@@ -56,7 +56,7 @@ USER_FEATURES = [
     "session_events",
     "session_clicks",
     "shown_1h",
-    "rate_1d",
+    "rate_today",
     "rate_7d",
     "category_rate_7d",
     "user_rate",
@@ -110,16 +110,16 @@ def add_window_features(result: pd.DataFrame, ts: pd.Series, clicked: pd.Series)
     """Rolling windows over the user's earlier impressions; those of the same instant are not."""
     timed = result[["user_id", "category_code"]].assign(ts=ts, clicked=clicked)
 
-    def over(span: str, by: list[str]) -> tuple[pd.Series, pd.Series]:
+    def over(span: str, by: list[str], sums: list[str]) -> pd.DataFrame:
         rows = timed.sort_values(by, kind="stable")  # windows come group by group
         window = rows.groupby(by, sort=False).rolling(span, on="ts", closed="left")["clicked"]
-        counts = window.agg(["sum", "count"]).fillna(0.0).set_index(rows.index).sort_index()
-        return counts["sum"], counts["count"]
+        return window.agg(sums).fillna(0.0).set_index(rows.index).sort_index()
 
-    result["shown_1h"] = over("1h", ["user_id"])[1].astype("int64")
-    result["rate_1d"] = rate(*over("24h", ["user_id"]))
-    result["rate_7d"] = rate(*over("168h", ["user_id"]))
-    result["category_rate_7d"] = rate(*over("168h", ["user_id", "category_code"]))
+    result["shown_1h"] = over("1h", ["user_id"], ["count"])["count"].astype("int64")
+    week = over("168h", ["user_id"], ["sum", "count"])
+    result["rate_7d"] = rate(week["sum"], week["count"])
+    week = over("168h", ["user_id", "category_code"], ["sum", "count"])
+    result["category_rate_7d"] = rate(week["sum"], week["count"])
 
 
 def add_recency_features(result: pd.DataFrame, ts_us: pd.Series, clicked: pd.Series) -> None:
@@ -160,6 +160,7 @@ def user_features(clicks: pd.DataFrame) -> pd.DataFrame:
     add_recency_features(result, ts_us, clicked)
     add_session_features(result, clicked, session)
     add_window_features(result, log["ts"], clicked)
+    result["rate_today"] = earlier_rate(clicked, [user, result["day"]])
     result["user_rate"] = earlier_rate(clicked, [user])
     result["user_category_rate"] = earlier_rate(clicked, [user, result["category_code"]])
 
