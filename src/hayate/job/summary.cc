@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <vector>
@@ -62,6 +63,17 @@ Row NodeRow(const NodeRecord& node) {
   return {node.name, "run", tasks, Seconds(node.wall_s()), "CPU " + Seconds(node.cpu_s), rows};
 }
 
+// As a reader compares numbers: whole ones whole, others to six digits. The frame has them all.
+std::string Scalar(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_number_float()) return ToCanonicalText(value);
+  std::array<char, 32> text{};
+  const double number = value.get<double>();
+  const bool whole = std::abs(number) < 1e15 && number == std::trunc(number);
+  std::snprintf(text.data(), text.size(), whole ? "%.0f" : "%.6g", number);
+  return text.data();
+}
+
 // The object of scalars that a stage returned (metrics), if that is what its frame holds.
 std::string SmallValue(const std::string& dir) {
   const auto manifest = frame::ReadManifest(dir);
@@ -75,8 +87,7 @@ std::string SmallValue(const std::string& dir) {
   std::string shown;
   for (const auto& [name, value] : json->items()) {
     if (!value.is_number() && !value.is_string() && !value.is_boolean()) return {};
-    shown += (shown.empty() ? "" : ", ") + name + " " +
-             (value.is_string() ? value.get<std::string>() : ToCanonicalText(value));
+    shown += (shown.empty() ? "" : ", ") + name + " " + Scalar(value);
   }
   return shown;
 }
