@@ -33,6 +33,13 @@ def test_glob_without_match_names_the_pattern(project):
     assert "data/*" in run(project, None)
 
 
+def test_missing_file_is_named(project):
+    project.write("job.py", JOB.format(schema={}).replace("data/*", "data/clicks.csv"))
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 1, ran.err
+    assert "data/clicks.csv" in ran.err and "fix:" in ran.err
+
+
 def test_empty_file_has_no_header(project):
     error = run(project, b"")
     assert "a.csv" in error and "header" in error

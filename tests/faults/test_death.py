@@ -6,6 +6,8 @@ import os
 import select
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -147,34 +149,70 @@ def test_children_end_with_a_killed_supervisor(project):
         assert_ends(pid)
 
 
-def test_full_disk_is_told_and_nothing_is_half_written(project):
-    mount = project.folder / "small"
-    mount.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount)],
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root")
+@contextmanager
+def mounted_tmpfs(folder: Path, options: str) -> Iterator[None]:
+    """A tmpfs on a new folder, where this user may mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a tmpfs needs root")
     try:
-        rows = "\n".join(f"{i},{i * 7919}" for i in range(300_000))
-        project.write("data.csv", "a,b\n" + rows + "\n")
-        project.write(
-            "job.py",
-            """
-            import hayate as hy
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
-            data = hy.csv("data.csv")
 
-            @hy.stage
-            def s(data):
-                return data
-            """,
-        )
-        ran = project.hayate("run", "job.py", "--store", mount / "store")
+SMALL_JOB = """
+    import hayate as hy
+
+    data = hy.csv("data.csv")
+
+    @hy.stage
+    def s(data):
+        return data
+
+    hy.output(s, "{output}")
+"""
+
+
+def test_full_disk_is_told_and_nothing_is_half_written(project):
+    small = project.folder / "small"
+    rows = "\n".join(f"{i},{i * 7919}" for i in range(300_000))
+    project.write("data.csv", "a,b\n" + rows + "\n")
+    project.write("job.py", SMALL_JOB.format(output="out.csv"))
+    with mounted_tmpfs(small, "size=2m"):
+        ran = project.hayate("run", "job.py", "--store", small / "store")
         assert ran.code == 1, ran.err
         assert "No space left" in ran.err and "Free some space" in ran.err
-        assert not list(mount.rglob("frame.json"))
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
+        assert not list(small.rglob("frame.json"))
+
+
+def test_full_disk_under_an_output_keeps_the_frames_and_leaves_no_half_file(project):
+    small = project.folder / "small"
+    rows = "\n".join(f"{i},{i * 7919}" for i in range(300_000))
+    project.write("data.csv", "a,b\n" + rows + "\n")
+    project.write("job.py", SMALL_JOB.format(output=small / "out.csv"))
+    with mounted_tmpfs(small, "size=1m"):
+        ran = project.hayate("run", "job.py")
+        assert ran.code == 1, ran.err
+        assert "No space left" in ran.err and "out.csv" in ran.err
+        assert list(small.iterdir()) == []
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    assert ran.err.count(" kept ") == 2
+    assert (small / "out.csv").exists()
+
+
+@pytest.mark.parametrize("what", ["store", "output"])
+def test_place_that_cannot_be_written_to_is_named_before_any_work(project, what):
+    sealed = project.folder / "sealed"
+    project.write("data.csv", "a,b\n1,2\n")
+    project.write(
+        "job.py", SMALL_JOB.format(output=sealed / "out.csv" if what == "output" else "out.csv")
+    )
+    with mounted_tmpfs(sealed, "ro"):
+        words = ["--store", sealed / "store"] if what == "store" else []
+        ran = project.hayate("run", "job.py", *words)
+    assert ran.code == 1, ran.err
+    assert "hayate: error:" in ran.err and str(sealed) in ran.err and "fix:" in ran.err
+    assert "done in" not in ran.err
