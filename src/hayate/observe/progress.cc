@@ -102,7 +102,7 @@ void Progress::Draw() {
   std::vector<std::string> lines;
   lines.reserve(running_.size());
   for (const Running& running : running_) {
-    lines.push_back(Padded(running.state.name) + "  " +
+    lines.push_back(Padded(running.state.name) + "  " + Bar(running.state) + "  " +
                     RunningLine(running.state, SecondsSince(running.start), cores_busy_, "  "));
   }
   live_.Draw(lines);

@@ -64,12 +64,14 @@ TEST(ProgressTest, DrawsOneLiveLineForEachRunningStage) {
   test.progress->Update({.name = "clicks", .rows = 5});
   test.progress->Update({.name = "a", .tasks_done = 1, .tasks_total = 2});
   test.After(100);
-  EXPECT_EQ(test.screen.lines(), (Lines{"clicks  5 rows  0:00", "a       1/2 tasks  0:00"}));
+  EXPECT_EQ(test.screen.lines(),
+            (Lines{"clicks                5 rows  0:00", "a       ██████░░░░░░  1/2 tasks  0:00"}));
   test.progress->Update({.name = "clicks", .rows = 9});
   test.After(50);
-  EXPECT_EQ(test.screen.lines()[0], "clicks  5 rows  0:00") << "at most 10 times a second";
+  EXPECT_EQ(test.screen.lines()[0], "clicks                5 rows  0:00")
+      << "at most 10 times a second";
   test.After(50);
-  EXPECT_EQ(test.screen.lines()[0], "clicks  9 rows  0:00");
+  EXPECT_EQ(test.screen.lines()[0], "clicks                9 rows  0:00");
   EXPECT_EQ(test.screen.lines().size(), 2U);
 }
 
@@ -80,8 +82,8 @@ TEST(ProgressTest, LeavesALineForEachStageThatEnds) {
   test.After(1000);
   test.progress->Finish("clicks", "done");
   test.progress->Say("b: a warning");
-  EXPECT_EQ(test.screen.lines(),
-            (Lines{"clicks  done in 1.0 s, 5 rows", "b: a warning", "b       1 rows  0:01"}));
+  EXPECT_EQ(test.screen.lines(), (Lines{"clicks  done in 1.0 s, 5 rows", "b: a warning",
+                                        "b                     1 rows  0:01"}));
   test.progress.reset();
   EXPECT_EQ(test.screen.lines(), (Lines{"clicks  done in 1.0 s, 5 rows", "b: a warning"}))
       << "the terminal is left clean";

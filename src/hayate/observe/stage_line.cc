@@ -98,6 +98,18 @@ std::string RunningLine(const StageState& state, double elapsed_s, double cores_
   return line;
 }
 
+std::string Bar(const StageState& state) {
+  constexpr int kColumns = 12;
+  const auto fraction = FractionDone(state);
+  const bool is_known = fraction && (state.bytes_total > 0 || state.tasks_total > 1);
+  if (!is_known) return std::string(kColumns, ' ');
+  // Full only at the end.
+  const auto full = static_cast<int>(*fraction * kColumns);
+  std::string bar;
+  for (int i = 0; i < kColumns; ++i) bar += i < full ? "█" : "░";
+  return bar;
+}
+
 std::string EndLine(const StageState& state, double elapsed_s, std::string_view outcome) {
   std::string line = std::string(outcome) + Format(" in %.1f s", elapsed_s);
   if (state.tasks_total > 1) line += ", " + std::to_string(state.tasks_total) + " tasks";

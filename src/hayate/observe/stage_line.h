@@ -31,6 +31,10 @@ std::optional<double> SecondsLeft(const StageState& state, double elapsed_s);
 std::string RunningLine(const StageState& state, double elapsed_s, double cores_busy,
                         std::string_view separator);
 
+/// "███████░░░░░", 12 columns: the part that is done; blanks for a stage of one task, of which
+/// nothing is known before its end.
+std::string Bar(const StageState& state);
+
 /// "done in 12.3 s, 40 tasks, 1.2M rows".
 std::string EndLine(const StageState& state, double elapsed_s, std::string_view outcome);
 

@@ -51,6 +51,13 @@ TEST(StageLineTest, MeasuresWideAndBrokenCharacters) {
   EXPECT_EQ(DisplayWidth("\xff\xe3"), 2) << "each broken byte is one character";
 }
 
+TEST(StageLineTest, BarShowsThePartThatIsDoneAndIsFullOnlyAtTheEnd) {
+  EXPECT_EQ(Bar({.tasks_done = 1, .tasks_total = 2}), "██████░░░░░░");
+  EXPECT_EQ(Bar({.tasks_done = 999, .tasks_total = 1000}), "███████████░");
+  EXPECT_EQ(Bar({.bytes_read = 7, .bytes_total = 7}), "████████████");
+  EXPECT_EQ(Bar({.tasks_total = 1}), "            ");
+}
+
 TEST(StageLineTest, CutsBetweenCharacters) {
   EXPECT_EQ(FitTo("はやて", 5), "はや");
   EXPECT_EQ(FitTo("a\tb\x1b[2J", 10), "a b [2J");
