@@ -133,14 +133,14 @@ def arguments(
 def grouped_arguments(task: Mapping[str, Any]) -> Groups:
     """The split inputs of a task of mode "group", by key."""
     specs = split_specs(task)
-    tables = [open_split(spec).to_arrow() for spec in specs]
+    tables = [open_split(spec).stored() for spec in specs]
     return group(tables, task["by"], [check_as(spec.get("as")) for spec in specs])
 
 
 def empty_arguments(task: Mapping[str, Any]) -> list[Any]:
     """The split inputs of a "group" task without any row, each in the user's form."""
     return [
-        as_form(without_row_numbers(open_split(spec).to_arrow()), check_as(spec.get("as")))
+        as_form(without_row_numbers(open_split(spec).stored()), check_as(spec.get("as")))
         for spec in split_specs(task)
     ]
 

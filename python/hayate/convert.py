@@ -11,6 +11,7 @@ import pyarrow as pa
 from hayate.errors import UsageError
 from hayate.from_pandas import as_one_chunk, from_pandas, storable
 from hayate.mapping import MappedFile
+from hayate.row_labels import without_row_labels
 from hayate.to_pandas import to_pandas
 
 As = Literal["pandas", "polars", "arrow", "frame"]
@@ -106,7 +107,7 @@ def _storable_table(table: pa.Table) -> pa.Table:
 def as_form(
     table: pa.Table, as_: As, mappings: Sequence[MappedFile] = (), *, sealed: bool = False
 ) -> Any:
-    """An Arrow table in the form that the user asked for.
+    """An Arrow table in the form that the user asked for; row labels are pandas' alone.
 
     Args:
         table: the rows.
@@ -115,9 +116,8 @@ def as_form(
     """
     if as_ == "pandas":
         return to_pandas(table, mappings, sealed=sealed)
-    if as_ == "polars":
-        return _to_polars(table)
-    return table
+    table = without_row_labels(table)
+    return _to_polars(table) if as_ == "polars" else table
 
 
 def _to_polars(table: pa.Table) -> Any:

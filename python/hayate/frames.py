@@ -133,10 +133,14 @@ class Frame:
 
     def to_polars(self, columns: Sequence[str] | None = None) -> Any:
         """A Polars data frame; the buffers are the mapped files where Polars can use them."""
-        return as_form(self.to_arrow(columns), "polars")
+        return as_form(self.stored(columns), "polars")
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """A pyarrow table over the mapped files, without a copy."""
+        return as_form(self.stored(columns), "arrow")
+
+    def stored(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Every column as it is stored, those of pandas' index too; no copy is made."""
         if self._manifest is None:
             table, _ = self._mapped_table(columns)
             return table
@@ -161,7 +165,7 @@ class Frame:
         return self
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
+        return self.stored().__arrow_c_stream__(requested_schema)
 
     def _selected(self, columns: Sequence[str]) -> list[str]:
         missing = [name for name in columns if name not in self.schema.names]

@@ -17,8 +17,8 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """The rows of a data frame as a table of one chunk per column, without a copy where possible.
 
     NaN in a column of floats stays NaN; the missing markers of nullable, datetime, string and
-    object columns become null. A RangeIndex is dropped (it is renumbered on the way back), any
-    other index becomes columns that the schema's pandas metadata names.
+    object columns become null. A RangeIndex without a name is dropped (it is renumbered on the way
+    back), any other index becomes columns that the schema's pandas metadata names.
 
     Raises:
         UsageError: two columns of one name, or a column whose values have no one Arrow type;
@@ -27,7 +27,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     described = _describe(frame)
     names = [column["field_name"] for column in described["columns"]]
     sources: list[Any] = [frame.iloc[:, at] for at in range(frame.shape[1])]
-    if isinstance(frame.index, pd.RangeIndex):
+    if is_renumbered(frame.index):
         described["index_columns"] = []
         names = names[: len(sources)]
         described["columns"] = described["columns"][: len(sources)]
@@ -43,6 +43,11 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     return pa.table(arrays, schema=pa.schema(fields, metadata))
 
 
+def is_renumbered(index: pd.Index[Any]) -> bool:
+    """Whether an index says no more than the order of the rows."""
+    return isinstance(index, pd.RangeIndex) and index.name is None
+
+
 def _describe(frame: pd.DataFrame) -> dict[str, Any]:
     """pandas' own metadata, from the frame without its rows (no value is converted for it)."""
     if frame.columns.has_duplicates:
@@ -53,7 +58,8 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             "Rename or drop one of them.",
         )
     try:
-        schema = pa.Schema.from_pandas(frame.iloc[:0])
+        # Otherwise pyarrow makes no column of a RangeIndex, not of a named one either.
+        schema = pa.Schema.from_pandas(frame.iloc[:0], preserve_index=True)
     except (ValueError, TypeError, pa.ArrowException) as error:
         for at, name in enumerate(frame.columns):
             _array(frame.iloc[:0, at], str(name))  # names the column, if it is one

@@ -14,6 +14,8 @@ from hayate import codecs
 from hayate.convert import is_data_frame, one_chunk_per_column, to_table
 from hayate.errors import StageError, UsageError, Where
 from hayate.frames import write_table
+from hayate.from_pandas import is_renumbered
+from hayate.row_labels import agreeing
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,12 @@ class Results:
 
     def _concatenated(self, values: Sequence[Any]) -> tuple[pa.Table, list[int]]:
         if _are_alike(values):
-            numbered = all(isinstance(value.index, pd.RangeIndex) for value in values)
+            counted = [value for value in values if len(value)] or values
+            numbered = any(is_renumbered(value.index) for value in counted)
             return to_table(pd.concat(values, ignore_index=numbered)), [
                 len(value) for value in values
             ]
-        tables = [to_table(value) for value in values]
+        tables = agreeing([to_table(value) for value in values])
         try:
             joined = pa.concat_tables(tables, promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:

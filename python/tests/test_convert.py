@@ -13,7 +13,7 @@ from data_frames import assert_same, every_type, objects
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hayate.convert import is_data_frame, one_chunk_per_column, to_pandas, to_table
+from hayate.convert import as_form, is_data_frame, one_chunk_per_column, to_pandas, to_table
 from hayate.errors import UsageError
 from hayate.from_pandas import from_pandas
 from hayate.to_pandas import text_dtype
@@ -119,6 +119,26 @@ def test_range_index_is_renumbered() -> None:
     table = from_pandas(frame)
     assert table.column_names == ["a"]
     assert to_pandas(table).index.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("clashes", [False, True])
+def test_range_index_with_a_name_is_kept(clashes: bool) -> None:
+    # pandas 3 makes one of any evenly spaced ids: items.set_index("item_id").
+    frame = pd.DataFrame(
+        {"id" if clashes else "a": [7, 8, 9]}, index=pd.RangeIndex(1, 4, name="id")
+    )
+    back = to_pandas(from_pandas(frame))
+    pd.testing.assert_frame_equal(back, frame, check_index_type=False)
+
+
+def test_row_labels_are_seen_in_pandas_alone() -> None:
+    frame = pd.DataFrame({"x": range(5)})[[True, True, False, False, True]]
+    table = from_pandas(frame)
+    assert as_form(table, "pandas").index.tolist() == [0, 1, 4]
+    assert as_form(table, "arrow").column_names == ["x"]
+    assert as_form(table, "polars").columns == ["x"]
+    texts = from_pandas(frame.set_axis(["a", "b", "c"]))
+    assert len(as_form(texts, "arrow").column_names) == 2
 
 
 def test_names_of_columns_that_are_no_text_are_restored() -> None:

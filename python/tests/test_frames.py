@@ -16,6 +16,7 @@ from data_frames import assert_same, every_type
 import hayate as hy
 from hayate import _core
 from hayate.frames import write_table
+from hayate.from_pandas import from_pandas
 
 
 def _digest(path: pathlib.Path) -> str:
@@ -187,6 +188,26 @@ def test_frame_of_several_parts_is_read_in_order(tmp_path: pathlib.Path) -> None
     assert hy.Frame(path).rows == 3
     assert hy.Frame(path).slice(1, 3).to_pandas()["a"].tolist() == [2.0, 2.5]
     assert hy.Frame(path).slice(1, 2).rows == 1
+
+
+@pytest.mark.parametrize("evenly_first", [True, False])
+def test_row_labels_that_a_part_lacks_are_left_out(
+    tmp_path: pathlib.Path, evenly_first: bool
+) -> None:
+    rows = pd.DataFrame({"x": range(5)})
+    evenly, unevenly = (
+        rows[[True, False, True, False, True]],
+        rows[[True, True, False, False, True]],
+    )
+    parts = [evenly, unevenly] if evenly_first else [unevenly, evenly]
+    path = _frame_of(tmp_path / "f", *map(from_pandas, parts))
+    expected = pd.concat(parts, ignore_index=True)
+    assert_same(hy.load(path), expected)
+    assert hy.Frame(path).columns == ["x"]
+    _core.consolidate(path, 2)
+    assert_same(hy.load(path), expected)
+    both = _frame_of(tmp_path / "g", from_pandas(unevenly), from_pandas(unevenly))
+    assert hy.load(both).index.tolist() == [0, 1, 4, 0, 1, 4]
 
 
 def test_slice_of_one_part_is_not_copied_and_may_be_written_to(tmp_path: pathlib.Path) -> None:

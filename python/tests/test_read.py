@@ -155,3 +155,12 @@ def test_saved_files_of_other_formats_are_read_again(tmp_path: pathlib.Path, suf
     read = hy.read_parquet if suffix == ".parquet" else hy.read_csv
     pd.testing.assert_frame_equal(read(path), frame, check_dtype=False)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_row_labels_are_not_written(tmp_path: pathlib.Path, suffix: str) -> None:
+    frame = pd.DataFrame({"a": range(5)})[[True, True, False, False, True]]
+    path = tmp_path / f"x{suffix}"
+    hy.save(frame, path)
+    read = hy.read_parquet if suffix == ".parquet" else hy.read_csv
+    pd.testing.assert_frame_equal(read(path), frame.reset_index(drop=True))

@@ -250,6 +250,20 @@ def test_groups_whose_types_differ_are_unified(harness: Harness) -> None:
     assert result["s"].tolist()[1] == "text"
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_rows_that_groups_keep_are_numbered_anew(harness: Harness, alike: bool) -> None:
+    table = pa.table({"k": [1, 1, 1, 1, 1, 2, 2, 2, 2, 2], "x": [1, 0, 1, 0, 1, 1, 1, 0, 0, 1]})
+    path = shuffled(harness.folder / "s", table, [0] * 10, numbered=True)
+
+    def kept(data: Any) -> Any:
+        rows = data[data["x"] == 1]
+        return rows if alike or data["k"][0] == 1 else rows.astype({"x": "float64"})
+
+    result = harness.run(kept, [_part(path, 0)], mode="group", by=["k"], partition=0)
+    assert result.columns.tolist() == ["k", "x"]
+    assert result.index.tolist() == list(range(6))
+
+
 def test_several_outputs(harness: Harness) -> None:
     path = harness.frame(pa.table({"a": [1, 2]}))
     answer = harness.worker.run(

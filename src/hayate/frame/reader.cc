@@ -87,6 +87,12 @@ Result<std::shared_ptr<FrameReader>> FrameReader::Open(const std::string& dir) {
       new FrameReader(std::make_shared<Impl>(dir, std::move(manifest))));
 }
 
+FrameReader FrameReader::As(std::shared_ptr<arrow::Schema> schema) const {
+  Manifest manifest = impl_->manifest();
+  manifest.schema = std::move(schema);
+  return FrameReader(std::make_shared<Impl>(dir(), std::move(manifest)));
+}
+
 const Manifest& FrameReader::manifest() const { return impl_->manifest(); }
 const std::string& FrameReader::dir() const { return impl_->dir(); }
 int64_t FrameReader::num_parts() const {

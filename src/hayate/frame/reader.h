@@ -23,6 +23,9 @@ class FrameReader {
   const std::string& dir() const;
   int64_t num_parts() const;
 
+  /// The same rows conformed to another schema: fewer columns, another order, wider types.
+  FrameReader As(std::shared_ptr<arrow::Schema> schema) const;
+
   /// Batches of one part as they were written, conformed to the manifest's schema.
   Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadPart(int64_t index) const;
   /// One batch of a part: in a shuffled frame, batch p of every part is partition p.

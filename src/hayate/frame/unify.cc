@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "hayate/frame/row_labels.h"
 #include "hayate/frame/unify_types.h"
 
 namespace hayate::frame {
@@ -42,6 +43,13 @@ Status Conflict(const std::string& stage, const Column& column, const Part& part
 // What a partition without rows left: no call was made for it, so it is neither a table nor a
 // value.
 bool IsNothing(const Part& part) { return part.rows == 0 && part.schema->num_fields() == 0; }
+
+// Row labels are kept if every part with rows has them; beside rows without they mean nothing.
+bool KeepsRowLabels(const std::vector<const Part*>& tables) {
+  return std::all_of(tables.begin(), tables.end(), [](const Part* part) {
+    return part->rows == 0 || HasRowLabels(*part->schema);
+  });
+}
 
 class Unifier {
  public:
@@ -159,7 +167,10 @@ Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& par
   const auto with_rows =
       std::find_if(tables.begin(), tables.end(), [](const Part* part) { return part->rows > 0; });
   const Part* leader = with_rows == tables.end() ? tables.front() : *with_rows;
-  return arrow::schema(unifier.Fields(), Metadata(*leader->schema));
+  const auto unified = arrow::schema(unifier.Fields(), Metadata(*leader->schema));
+  const bool has_labels = std::any_of(tables.begin(), tables.end(),
+                                      [](const Part* part) { return HasRowLabels(*part->schema); });
+  return has_labels && !KeepsRowLabels(tables) ? WithoutRowLabels(unified) : unified;
 }
 
 }  // namespace hayate::frame

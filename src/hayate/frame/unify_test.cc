@@ -9,6 +9,8 @@
 
 #include <cmath>
 
+#include "hayate/frame/row_labels.h"
+
 namespace hayate::frame {
 namespace {
 
@@ -118,6 +120,33 @@ TEST(Unify, PartsWithoutRowsBindNoType) {
           .ValueOrDie();
   EXPECT_TRUE(schema->field(0)->type()->Equals(*arrow::utf8()));
   EXPECT_EQ(schema->num_fields(), 2);
+}
+
+// A part of pandas rows x, with the labels that a filter left or without.
+Part Filtered(int64_t number, bool has_labels, int64_t rows = 1) {
+  arrow::FieldVector fields = {arrow::field("x", arrow::int64())};
+  if (has_labels) fields.push_back(arrow::field("__index_level_0__", arrow::int64()));
+  Part part = PartOf(number, fields, rows);
+  part.schema = part.schema->WithMetadata(arrow::key_value_metadata(
+      {"pandas"},
+      {has_labels ? R"({"index_columns": ["__index_level_0__"], "columns": [
+            {"name": "x", "field_name": "x"}, {"name": null, "field_name": "__index_level_0__"}]})"
+                  : R"({"columns":[{"field_name":"x","name":"x"}],"index_columns":[]})"}));
+  return part;
+}
+
+TEST(Unify, RowLabelsThatAPartLacksAreLeftOut) {
+  const auto with = Filtered(0, true);
+  EXPECT_TRUE(HasRowLabels(*with.schema));
+  for (const bool first : {false, true}) {
+    const auto schema = UnifySchemas({Filtered(0, first), Filtered(1, !first)}, "s").ValueOrDie();
+    EXPECT_TRUE(schema->Equals(*Filtered(0, false).schema, /*check_metadata=*/true))
+        << schema->ToString(/*show_metadata=*/true);
+  }
+  const auto empty = UnifySchemas({with, Filtered(1, false, 0)}, "s").ValueOrDie();
+  EXPECT_EQ(empty->num_fields(), 2) << "a part without rows decides nothing";
+  EXPECT_EQ(
+      UnifySchemas({Filtered(0, false), Filtered(1, true, 0)}, "s").ValueOrDie()->num_fields(), 1);
 }
 
 TEST(Unify, AValueBesideATableIsAConflict) {

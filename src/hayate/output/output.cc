@@ -4,13 +4,18 @@
 
 #include "hayate/base/file.h"
 #include "hayate/frame/file_sink.h"
+#include "hayate/frame/row_labels.h"
 #include "hayate/output/writers.h"
 
 namespace hayate::output {
 namespace {
 
-Status Write(const frame::FrameReader& frame, const std::string& format, int threads,
+Status Write(const frame::FrameReader& all, const std::string& format, int threads,
              const std::shared_ptr<frame::FileSink>& sink) {
+  // What reads these formats knows no row labels: the columns are the same with and without.
+  const auto frame = format != "arrow" && frame::HasRowLabels(*all.manifest().schema)
+                         ? all.As(frame::WithoutRowLabels(all.manifest().schema))
+                         : all;
   if (format == "csv") return WriteCsv(frame, /*gzip=*/false, threads, sink.get());
   if (format == "csv.gz") return WriteCsv(frame, /*gzip=*/true, threads, sink.get());
   if (format == "arrow") return WriteArrow(frame, sink.get());
