@@ -23,12 +23,12 @@ from hayate.convert import As, check_as, is_data_frame, one_chunk_per_column, to
 from hayate.errors import UsageError
 from hayate.frames import Frame, load, write_table
 from hayate.loading import is_installed
+from hayate.ownership import is_project_module
 from hayate.pool_process import SHARED
 
 # Items travel in files of several, so that short calls do not wait for each other's messages.
 _FILES_PER_CORE = 8
 _ROWS_PER_PART = 200_000
-_OWN_PACKAGES = ("hayate", "__main__", "builtins")
 
 
 def map(
@@ -164,10 +164,10 @@ def _unwrapped(fn: Any) -> Any:
 
 
 def _pickle(value: Any, path: str, noun: str) -> None:
-    """Pickles with the user's own modules by value, as workers may not find them or have them
-    from before an edit."""
+    """Pickles with the module of `value` itself by value, where it is the user's own: workers may
+    not find it by its name."""
     module = sys.modules.get(getattr(_unwrapped(value), "__module__", None) or "")
-    by_value = module is not None and _is_users(module)
+    by_value = module is not None and is_project_module(module)
     if by_value:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -183,13 +183,6 @@ def _pickle(value: Any, path: str, noun: str) -> None:
     finally:
         if by_value:
             cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_users(module: types.ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    if module.__name__.partition(".")[0] in (*_OWN_PACKAGES, *sys.stdlib_module_names):
-        return False
-    return file is not None and not is_installed(file)
 
 
 def packages_of(fn: Callable[..., Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hayate.command import environment, program
 from hayate.errors import InternalError, Where, WorkerDiedError, from_json
+from hayate.ownership import is_project_module
 from hayate.protocol import FD_VARIABLE, Channel, ProtocolError
 
 _LEAVE_TIMEOUT_S = 10.0
@@ -46,6 +47,7 @@ class PoolProcess:
                     Where(object=path),
                 ) from error
         self.pid = os.getpid()
+        self._sources = _project_sources()
         self._channel = Channel(ours)
         self._tasks = 0
         self._log = threading.Thread(target=self._forward, name="hayate-log", daemon=True)
@@ -76,6 +78,13 @@ class PoolProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    def is_stale(self) -> bool:
+        """Whether a module of the user's was edited: workers hold it as they have imported it."""
+        now = _project_sources()
+        is_edited = any(self._sources.get(path, state) != state for path, state in now.items())
+        self._sources |= now
+        return is_edited
 
     def close(self) -> None:
         """Ends the pool and its workers; waits for it, and kills it if that takes too long."""
@@ -122,6 +131,18 @@ def _search_path() -> str:
     return os.pathsep.join(dict.fromkeys(entry for entry in entries if os.path.exists(entry)))
 
 
+def _project_sources() -> dict[str, tuple[int, ...]]:
+    """The files of the user's own modules that this interpreter has imported, and their states."""
+    found = {}
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(path, str) and is_project_module(module):
+            with contextlib.suppress(OSError):
+                state = os.stat(path)
+                found[path] = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
+    return found
+
+
 class SharedPool:
     """Starts the pool when it is first needed, and again after it was ended."""
 
@@ -134,7 +155,11 @@ class SharedPool:
         with self._lock:
             pool = self._pool
             # A process that was forked from this one may not talk to its parent's pool.
-            if pool is None or pool.pid != os.getpid() or not pool.is_alive:
+            if pool is not None and pool.pid != os.getpid():
+                pool = None
+            if pool is not None and pool.is_alive and pool.is_stale():
+                pool.close()
+            if pool is None or not pool.is_alive:
                 pool = self._pool = PoolProcess()
                 atexit.register(self._close, pool)
             return pool.run(task)

@@ -209,6 +209,24 @@ def test_plain_script_without_a_main_guard(tmp_path: pathlib.Path) -> None:
     assert left == {"script.py", "beside.py"}
 
 
+def test_module_that_was_edited_and_reloaded_is_seen_by_workers(tmp_path: pathlib.Path) -> None:
+    done = _run_script(
+        tmp_path,
+        """
+        import importlib, pathlib
+        import hayate as hy
+        import beside
+
+        print(hy.map(lambda x: beside.double(x), [1, 2]))
+        pathlib.Path(beside.__file__).write_text("def double(x):\\n    return 2000 * x\\n")
+        importlib.reload(beside)
+        print(hy.map(lambda x: beside.double(x), [1, 2]), hy.map(beside.double, [3]))
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[2, 4]\n[2000, 4000] [6000]\n"
+
+
 def test_interrupt_ends_the_call_and_every_process(tmp_path: pathlib.Path) -> None:
     done = _run_script(
         tmp_path,
