@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from hayate import codecs
 from hayate.convert import as_form, check_as
@@ -24,7 +23,9 @@ _COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 class WholeInputs:
     """Whole inputs, kept between the tasks of one stage: a model is loaded once per worker.
 
-    What a function may write to in place is not shared between calls.
+    What a function may write to in place is not shared between calls: that would make the results
+    depend on which tasks a worker happens to get. An object that is no container is taken for a
+    model, which calls only ask.
     """
 
     def __init__(self) -> None:
@@ -46,9 +47,9 @@ class WholeInputs:
             value = self._kept[key]
         else:
             value = self._read(spec, form)
-            if _may_be_kept(value, path):
+            if _may_be_kept(value):
                 self._kept[key] = value
-        return value.copy(deep=False) if isinstance(value, pd.DataFrame) else value
+        return _handed_out(value)
 
     def _read(self, spec: Mapping[str, Any], form: Any) -> Any:
         manifest = Manifest(spec["frame"])
@@ -57,12 +58,35 @@ class WholeInputs:
         return Frame(spec["frame"], whole_file=spec.get("map")).to(form)
 
 
-def _may_be_kept(value: Any, path: str) -> bool:
+def _may_be_kept(value: Any) -> bool:
+    """Whether what _handed_out makes of the value can be written to without harm to the value."""
     if isinstance(value, pd.DataFrame):
         return _COPIES_ON_WRITE
-    if isinstance(value, (pa.Table, Frame)) or type(value).__module__.startswith("polars"):
+    if _is_polars_frame(value):
         return True
-    return codecs.is_shared(Manifest(path))
+    if type(value) is dict:
+        return all(map(_is_opaque, value.values()))
+    if type(value) in (list, tuple):
+        return all(map(_is_opaque, value))
+    return _is_opaque(value)
+
+
+def _is_opaque(value: Any) -> bool:
+    """Whether nothing can be put into the value: a scalar, a text, a model, a pyarrow table."""
+    return not (hasattr(type(value), "__setitem__") or isinstance(value, (tuple, Set)))
+
+
+def _handed_out(value: Any) -> Any:
+    """The value as one call gets it: its outermost layer is the call's own."""
+    if isinstance(value, pd.DataFrame):
+        return value.copy(deep=False)
+    if _is_polars_frame(value):
+        return value.clone()
+    return value.copy() if type(value) in (dict, list) else value
+
+
+def _is_polars_frame(value: Any) -> bool:
+    return type(value).__module__.startswith("polars") and hasattr(value, "clone")
 
 
 def split_specs(task: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -30,14 +30,12 @@ class Codec:
         extension: of the part's file.
         write: writes a value to a path; returns what has to be kept beside it (JSON).
         read: the value of a path and what was kept.
-        is_shared: a value may be handed to several calls; else each call gets one of its own.
     """
 
     name: str
     extension: str
     write: Callable[[Any, str], dict[str, Any]]
     read: Callable[[str, dict[str, Any]], Any]
-    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,10 +140,10 @@ def _read_pickle(path: str, _: dict[str, Any]) -> Any:
 
 NPY = Codec("npy", ".npy", _write_npy, _read_npy)
 JSON = Codec("json", ".json", _write_json, _read_json)
-LIGHTGBM = Codec("lightgbm", ".txt", _write_lightgbm, _read_lightgbm, is_shared=True)
-XGBOOST = Codec("xgboost", ".ubj", _write_xgboost, _read_xgboost, is_shared=True)
-SKOPS = Codec("skops", ".skops", _write_skops, _read_skops, is_shared=True)
-CLOUDPICKLE = Codec("cloudpickle", ".pkl", _write_pickle, _read_pickle, is_shared=True)
+LIGHTGBM = Codec("lightgbm", ".txt", _write_lightgbm, _read_lightgbm)
+XGBOOST = Codec("xgboost", ".ubj", _write_xgboost, _read_xgboost)
+SKOPS = Codec("skops", ".skops", _write_skops, _read_skops)
+CLOUDPICKLE = Codec("cloudpickle", ".pkl", _write_pickle, _read_pickle)
 _BY_NAME = {one.name: one for one in (NPY, JSON, LIGHTGBM, XGBOOST, SKOPS, CLOUDPICKLE)}
 
 
@@ -257,12 +255,6 @@ def read_value(path: str, codec: str, extra: dict[str, Any]) -> Any:
             Where(object=path),
             "Run again with --fresh.",
         ) from error
-
-
-def is_shared(manifest: Manifest) -> bool:
-    """Whether the values of a frame may be kept and handed to several calls."""
-    codecs = {part["codec"] for part in manifest.parts if part["codec"] != "arrow"}
-    return all(name in _BY_NAME and _BY_NAME[name].is_shared for name in codecs)
 
 
 def load_values(manifest: Manifest) -> Any:

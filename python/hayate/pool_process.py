@@ -133,7 +133,7 @@ def _search_path() -> str:
 
 def _project_sources() -> dict[str, tuple[int, ...]]:
     """The files of the user's own modules that this interpreter has imported, and their states."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for module in list(sys.modules.values()):
         path = getattr(module, "__dict__", {}).get("__file__")
         if isinstance(path, str) and is_project_module(module):

@@ -304,8 +304,49 @@ def test_writing_to_a_whole_input_is_not_seen_by_the_next_task(harness: Harness)
         assert result == [1.0, 0, 3]
 
 
-def test_model_is_loaded_once_for_a_stage(harness: Harness) -> None:
-    model = harness.value(OrderedModel(), "model")
+@pytest.mark.parametrize(
+    ("value", "spoil"),
+    [
+        ({"seen": {1, 2}}, lambda value: value["seen"].add(len(value["seen"]) + 1)),
+        ({"lists": [b"x"]}, lambda value: value["lists"].append(b"y")),
+        ({1, 2}, lambda value: value.add(9)),
+        (np.array([b"x", None], dtype=object), lambda value: value.put(0, b"y")),
+        ((b"x", [b"x"]), lambda value: value[1].append(b"y")),
+        ({"bytes": b"x"}, lambda value: value.update(other=b"y")),
+        ({"frame": pd.DataFrame({"a": [1]})}, lambda value: value["frame"].insert(0, "b", 1)),
+    ],
+    ids=["sets", "lists", "set", "objects", "tuple", "dict", "frame"],
+)
+def test_writing_to_a_whole_value_is_not_seen_by_the_next_task(
+    harness: Harness, value: Any, spoil: Callable[[Any], Any]
+) -> None:
+    path = harness.value(value, "value")
+
+    def seen(data: Any) -> str:
+        before = repr(data)
+        spoil(data)
+        return before
+
+    assert [harness.run(seen, [_whole(path)]) for _ in range(2)] == [repr(value)] * 2
+
+
+def test_writing_to_a_whole_polars_frame_is_not_seen_by_the_next_task(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1, 2]}))
+
+    def seen(data: Any) -> Any:
+        before = [data.columns, data["a"].to_list()]
+        data[0, "a"] = 7
+        data.columns = ["renamed"]
+        return before
+
+    spec = _whole(path, as_="polars")
+    assert [harness.run(seen, [spec]) for _ in range(2)] == [[["a"], [1, 2]]] * 2
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_model_is_loaded_once_for_a_stage(harness: Harness, wrapped: bool) -> None:
+    made = OrderedModel()
+    model = harness.value({"model": made, "n": 1} if wrapped else made, "model")
     seen = []
     for _ in range(2):
         task = harness.task(_identity_of, [_whole(model, "model")])
@@ -319,7 +360,7 @@ def _rows_of(data: Any) -> int:
 
 
 def _identity_of(model: Any) -> int:
-    return id(model)
+    return id(model["model"] if isinstance(model, dict) else model)
 
 
 class OrderedModel:
