@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -28,3 +29,12 @@ def program() -> str:
 def environment() -> dict[str, str]:
     """The environment for it: children run this Python and find this hayate."""
     return {**os.environ, "HAYATE_PYTHON": sys.executable}
+
+
+def say(line: str) -> None:
+    """Passes a line of the program on to sys.stderr, where there is one.
+
+    A pipe has to be drained whatever happens: a full one stops the program.
+    """
+    with contextlib.suppress(Exception):  # None, closed, or what a notebook or a test put there
+        sys.stderr.write(line)

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from hayate.command import environment, program
+from hayate.command import environment, program, say
 from hayate.errors import InternalError, Where, WorkerDiedError, from_json
 from hayate.ownership import is_project_module
 from hayate.protocol import FD_VARIABLE, Channel, ProtocolError
@@ -122,7 +122,7 @@ class PoolProcess:
 
     def _forward(self) -> None:
         for line in self._process.stderr or ():
-            sys.stderr.write(line)
+            say(line)
 
 
 def _search_path() -> str:

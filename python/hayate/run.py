@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hayate.command import environment, program
+from hayate.command import environment, program, say
 from hayate.errors import HayateError, InternalError, UsageError, Where, from_json
 from hayate.resolve import suggestion
 from hayate.values import to_text
@@ -150,7 +150,7 @@ def _start(env: dict[str, str], command: list[str]) -> tuple[int, str]:
         ) from error
     try:
         for line in process.stderr or ():
-            sys.stderr.write(line)
+            say(line)
             said = [*said[-_TAIL_LINES:], line]
         return process.wait(), "".join(said)
     except BaseException:

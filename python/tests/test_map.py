@@ -227,6 +227,23 @@ def test_module_that_was_edited_and_reloaded_is_seen_by_workers(tmp_path: pathli
     assert done.stdout == "[2, 4]\n[2000, 4000] [6000]\n"
 
 
+@pytest.mark.parametrize("stderr", ["None", "io.StringIO()"])
+def test_workers_may_print_without_a_stderr(tmp_path: pathlib.Path, stderr: str) -> None:
+    done = _run_script(
+        tmp_path,
+        f"""
+        import io, sys
+        import hayate as hy
+
+        sys.stderr = {stderr}
+        hy.map(len, ["start"])
+        getattr(sys.stderr, "close", lambda: None)()
+        print(hy.map(lambda x: print("x" * 200_000) or x, [1, 2]))
+        """,
+    )
+    assert done.stdout == "[1, 2]\n", done.stderr
+
+
 def test_interrupt_ends_the_call_and_every_process(tmp_path: pathlib.Path) -> None:
     done = _run_script(
         tmp_path,
