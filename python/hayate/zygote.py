@@ -41,12 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     }
     failed = _preload([name for name in options.modules if name not in threaded], threaded)
     channel = Channel.from_environment()
+    is_worker = False
     try:
         gc.collect()
         gc.freeze()
         channel.send(hello("zygote", threaded=threaded, failed=failed))
         _serve(channel, supervisor=os.getppid())
     except WorkerProcess:
+        is_worker = True
+    if is_worker:
+        # Not in the handler: every exception of the user's would have WorkerProcess as its context.
         return worker.main()
     sys.stdout.flush()
     sys.stderr.flush()

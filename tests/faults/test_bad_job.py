@@ -46,6 +46,13 @@ def test_exception_comes_back_with_the_users_own_traceback(project):
     assert "hayate/worker.py" not in ran.err
 
 
+def test_exception_of_a_forked_stage_has_no_context_that_is_not_the_users(project):
+    ran = run(project, "@hy.stage(rows=1)\ndef s(data):\n    return data['nope']\n")
+    assert ran.code == 1, ran.err
+    assert "KeyError" in ran.err and "data['nope']" in ran.err
+    assert "WorkerProcess" not in ran.err, ran.err
+
+
 def test_syntax_error_in_the_job_file_is_shown(project):
     ran = run(project, "def broken(:\n")
     assert ran.code != 0
