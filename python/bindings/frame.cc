@@ -156,6 +156,10 @@ void BindFrame(nb::module_& module) {
       },
       "dir"_a, "threads"_a, "One file of one batch for all rows of a frame; its path.");
   module.def(
+      "fresh_whole",
+      [](const std::string& dir) { return WithoutGil([&] { return frame::FreshWhole(dir); }); },
+      "dir"_a, "The path of that file if it is there and not of another boot, else empty.");
+  module.def(
       "verify",
       [](const std::string& dir) { Check(WithoutGil([&] { return frame::Verify(dir); })); },
       "dir"_a, "Recomputes the checksum of every part.");

@@ -28,7 +28,6 @@ from hayate.mapping import MappedFile
 _FILE_SUFFIXES = (".arrow", ".feather")
 _OUTPUT_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 MANIFEST = "frame.json"
-WHOLE = "whole.arrow"
 
 
 class Manifest:
@@ -191,8 +190,7 @@ class Frame:
         if self._manifest is None:
             mapping = MappedFile(self.path)
             return _sliced(_all_batches(mapping), self._range), [mapping]
-        whole = self._whole_file or os.path.join(self.path, WHOLE)
-        if self._partition is None and os.path.exists(whole):
+        if self._partition is None and (whole := self._whole_file or _core.fresh_whole(self.path)):
             mapping = MappedFile(whole)
             batches = _all_batches(mapping)
             # Its texts are large ones; everything else is as in the frame.

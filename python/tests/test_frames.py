@@ -247,6 +247,19 @@ def test_consolidated_frame_is_one_mapping(tmp_path: pathlib.Path) -> None:
     assert table.column("a").num_chunks == 1
 
 
+def test_consolidated_file_of_another_boot_is_not_read(tmp_path: pathlib.Path) -> None:
+    path = _frame_of(tmp_path / "f", pa.table({"a": [7, 8]}), pa.table({"a": [9]}))
+    whole = pathlib.Path(_core.consolidate(path, 2))
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    data = whole.read_bytes()
+    for value in (7, 8, 9):
+        data = data.replace(value.to_bytes(8, "little"), bytes(8))
+    whole.write_bytes(data)
+    assert hy.load(path)["a"].tolist() == [0, 0, 0]
+    whole.write_bytes(data.replace(boot.encode(), b"x" * len(boot)))
+    assert hy.load(path)["a"].tolist() == [7, 8, 9]
+
+
 def test_what_is_no_frame_is_an_error_that_names_the_folder(tmp_path: pathlib.Path) -> None:
     with pytest.raises(hy.InputError) as caught:
         hy.load(tmp_path)

@@ -18,6 +18,10 @@ namespace {
 // boot it was written, and one of another boot is written again.
 constexpr const char* kBootKey = "hayate.boot";
 
+std::string PathOf(const std::string& dir) {
+  return (std::filesystem::path(dir) / "whole.arrow").string();
+}
+
 bool IsFresh(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return false;
@@ -48,7 +52,7 @@ Result<std::string> OnlyBatch(const FrameReader& frame) {
 }  // namespace
 
 Result<std::string> Consolidate(const std::string& dir, int threads) {
-  const std::string path = (std::filesystem::path(dir) / "whole.arrow").string();
+  const std::string path = PathOf(dir);
   ARROW_ASSIGN_OR_RAISE(const auto frame, FrameReader::Open(dir));
   if (!frame->manifest().is_table()) {
     return Fail(Fault::kUsage, "the frame holds values, not a table", {.object = dir});
@@ -64,6 +68,11 @@ Result<std::string> Consolidate(const std::string& dir, int threads) {
   }
   ARROW_RETURN_NOT_OK(status);
   return path;
+}
+
+std::string FreshWhole(const std::string& dir) {
+  std::string path = PathOf(dir);
+  return IsFresh(path) ? path : std::string();
 }
 
 }  // namespace hayate::frame

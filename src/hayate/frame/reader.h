@@ -54,4 +54,8 @@ Status Verify(const std::string& dir);
 /// Returns the path to map. Safe when several processes do it at once (atomic rename).
 Result<std::string> Consolidate(const std::string& dir, int threads);
 
+/// The path of `whole.arrow`, if it is there and can be trusted: it is never synced, so after a
+/// power cut one of an earlier boot may hold anything. Empty if not.
+std::string FreshWhole(const std::string& dir);
+
 }  // namespace hayate::frame
