@@ -11,27 +11,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hayate.errors import UsageError, Where
+from hayate.to_pandas import labels_of
 
 
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """The rows of a data frame as a table of one chunk per column, without a copy where possible.
 
     NaN in a column of floats stays NaN; the missing markers of nullable, datetime, string and
-    object columns become null. A RangeIndex without a name is dropped (it is renumbered on the way
-    back), any other index becomes columns that the schema's pandas metadata names.
+    object columns become null. Categories that Arrow's dictionaries cannot hold (intervals, as
+    pd.cut makes them, and periods) become plain values of their type. A RangeIndex without a name
+    is dropped (it is renumbered on the way back), any other index becomes columns that the schema's
+    pandas metadata names.
 
     Raises:
-        UsageError: two columns of one name, or a column whose values have no one Arrow type;
-            names the column.
+        UsageError: two columns of one name, a column whose values have no one Arrow type, or one
+            that would not come back as it is; names the column.
     """
     described = _describe(frame)
     names = [column["field_name"] for column in described["columns"]]
     sources: list[Any] = [frame.iloc[:, at] for at in range(frame.shape[1])]
-    if is_renumbered(frame.index):
-        described["index_columns"] = []
-        names = names[: len(sources)]
-        described["columns"] = described["columns"][: len(sources)]
-    else:
+    if not is_renumbered(frame.index):
         levels = range(frame.index.nlevels)
         sources += [frame.index.get_level_values(level) for level in levels]
     arrays = [_array(source, name) for source, name in zip(sources, names, strict=True)]
@@ -57,9 +56,12 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             Where(column=str(name)),
             "Rename or drop one of them.",
         )
+    labels = _plain_labels(frame.columns)
+    is_mixed = labels.inferred_type in ("boolean", "mixed-integer")
+    names = labels.map(str) if is_mixed else labels
     try:
         # Otherwise pyarrow makes no column of a RangeIndex, not of a named one either.
-        schema = pa.Schema.from_pandas(frame.iloc[:0], preserve_index=True)
+        schema = pa.Schema.from_pandas(frame.iloc[:0].set_axis(names, axis=1), preserve_index=True)
     except (ValueError, TypeError, pa.ArrowException) as error:
         for at, name in enumerate(frame.columns):
             _array(frame.iloc[:0, at], str(name))  # names the column, if it is one
@@ -68,6 +70,9 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             fix="Give its columns and index levels plain names and types that Arrow has.",
         ) from error
     described: dict[str, Any] = json.loads(schema.metadata[b"pandas"])
+    if is_renumbered(frame.index):
+        described["index_columns"] = []
+        described["columns"] = described["columns"][: frame.shape[1]]
     fields = [column["field_name"] for column in described["columns"]]
     repeated = {name for name in fields if fields.count(name) > 1}
     if repeated:
@@ -77,7 +82,42 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             Where(column=name),
             "Rename one of them.",
         )
+    if is_mixed:
+        # pyarrow makes text of them.
+        for column, label in zip(described["columns"], labels.tolist(), strict=False):
+            column["label"] = label
+    _check_labels(labels, described)
     return described
+
+
+def _plain_labels(labels: Any) -> Any:
+    """Labels of columns without categories: pyarrow can write those, but not read them again."""
+    if isinstance(labels, pd.MultiIndex):
+        return labels.set_levels([_plain_labels(level) for level in labels.levels])
+    if isinstance(labels, pd.CategoricalIndex):
+        return labels.astype(labels.categories.dtype)
+    return labels
+
+
+def _check_labels(labels: Any, described: dict[str, Any]) -> None:
+    """Refuses names of columns that would not come back."""
+    is_complete = labels.nlevels > 1 or not labels.hasnans
+    if labels.inferred_type == "string" and is_complete:
+        return
+    names = tuple(column["field_name"] for column in described["columns"])
+    try:
+        back: Any = labels_of(json.dumps(described).encode(), names)
+    except (TypeError, ValueError, pa.ArrowException):
+        back = []
+    if is_complete and labels.equals(back):
+        return
+    at = next((at for at, one in enumerate(back) if one != labels[at]), 0)
+    raise UsageError(
+        f"column {labels[at]!r} has a name of a type that is not stored",
+        Where(column=str(labels[at])),
+        "Give the columns names of text or numbers, for example by "
+        "df.columns = df.columns.astype(str).",
+    )
 
 
 def _is_text_with_nan(dtype: Any) -> bool:
@@ -100,11 +140,43 @@ def _converted(source: Any) -> pa.Array | pa.ChunkedArray:
     dtype = source.dtype
     if isinstance(dtype, np.dtype):
         if dtype.kind == "O":
-            return pa.array(source.to_numpy(), from_pandas=True)
+            values = source.to_numpy()
+            array = pa.array(values, from_pandas=True)
+            if pa.types.is_nested(array.type) and not all(
+                _has_every_key(value, array.type) for value in values
+            ):
+                raise ValueError("its dicts have different keys; json.dumps makes text of them")
+            return array
         return pa.array(np.ascontiguousarray(source.to_numpy()), from_pandas=False)
     if isinstance(dtype, pd.SparseDtype):
         return pa.array(np.asarray(source.array), from_pandas=False)
-    return pa.array(source.array)
+    array = pa.array(source.array)
+    if pa.types.is_dictionary(array.type) and not _is_plain(array.type.value_type):
+        return pa.array(source.array.astype(_with_missing(source.array.categories.dtype)))
+    return array
+
+
+def _with_missing(dtype: Any) -> Any:
+    """The type of categories as one that has a missing value, which intervals of integers lack."""
+    if isinstance(dtype, pd.IntervalDtype) and getattr(dtype.subtype, "kind", "") in "iu":
+        return pd.IntervalDtype("float64", dtype.closed)
+    return dtype
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (isinstance(kind, pa.BaseExtensionType) or pa.types.is_nested(kind))
+
+
+def _has_every_key(value: Any, kind: pa.DataType) -> bool:
+    """Whether every dict in the value has the keys of all; Arrow would add what is missing."""
+    if pa.types.is_struct(kind) and isinstance(value, dict):
+        return len(value) == kind.num_fields and all(
+            _has_every_key(value[field.name], field.type) for field in kind
+        )
+    if pa.types.is_list(kind) and isinstance(value, (list, tuple, np.ndarray)):
+        inner = kind.value_type
+        return not pa.types.is_nested(inner) or all(_has_every_key(one, inner) for one in value)
+    return True
 
 
 def as_one_chunk(array: pa.Array | pa.ChunkedArray) -> pa.Array:

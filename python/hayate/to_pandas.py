@@ -52,6 +52,11 @@ def to_pandas(
     return frame
 
 
+def labels_of(metadata: bytes, names: tuple[str, ...]) -> pd.Index[Any]:
+    """The labels of the columns that are no index, by the pandas metadata of a schema."""
+    return _layout(metadata, names).columns
+
+
 class _Layout:
     """What pandas metadata says about a schema: which columns are the index, and their names."""
 
@@ -78,6 +83,7 @@ def _layout(metadata: bytes | None, names: tuple[str, ...]) -> _Layout:
         len(column_indexes) == 1
         and first.get("name") is None
         and first.get("pandas_type", "unicode") in _PLAIN_NAMES
+        and not any("label" in column for column in described.get("columns", ()))
         and len(names) > len(index_columns)
     )
     data_names = [name for name in names if name not in index_columns]
@@ -87,6 +93,14 @@ def _layout(metadata: bytes | None, names: tuple[str, ...]) -> _Layout:
         template = _template(described, names, index_columns)
         layout = _Layout(template.columns)
         layout.index_names = list(template.index.names)
+        labels = {
+            column["field_name"]: column["label"]
+            for column in described.get("columns", ())
+            if "label" in column
+        }
+        if labels:
+            found = [labels.get(name, name) for name in data_names]
+            layout.columns = pd.Index(found, name=template.columns.name)
     layout.index_positions = [names.index(name) for name in index_columns]
     for column in described.get("columns", ()):
         field = column.get("field_name") or column.get("name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,11 @@ from data_frames import assert_same, every_type, objects
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hayate as hy
+from hayate import _core
 from hayate.convert import as_form, is_data_frame, one_chunk_per_column, to_pandas, to_table
 from hayate.errors import UsageError
+from hayate.frames import write_table
 from hayate.from_pandas import from_pandas
 from hayate.to_pandas import text_dtype
 
@@ -150,6 +154,44 @@ def test_names_of_columns_that_are_no_text_are_restored() -> None:
     assert_same(to_pandas(from_pandas(named)), named)
 
 
+def test_names_of_columns_of_mixed_types_are_restored() -> None:
+    mixed = pd.DataFrame([[1, 2, 3]], columns=["user", 0, 1])
+    assert to_pandas(from_pandas(mixed)).columns.tolist() == ["user", 0, 1]
+    truths = pd.DataFrame([[1, 2]], columns=pd.Index([True, False], name="bought"))
+    assert_same(to_pandas(from_pandas(truths)), truths)
+
+
+def _with_cut() -> pd.DataFrame:
+    frame = pd.DataFrame({"k": list("aba"), "c": pd.Categorical(list("xyx")), "v": [1, 2, 3]})
+    return frame.assign(b=pd.cut(frame["v"], [0, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        _with_cut(),
+        _with_cut().groupby("b", observed=False)[["v"]].sum(),
+        _with_cut().pivot_table(index="k", columns="c", values="v", observed=False),
+        _with_cut().pivot_table(index="k", columns=["c"], values=["v"], observed=False),
+        pd.DataFrame({"c": pd.Categorical(pd.period_range("2020-01", periods=2, freq="M"))}),
+    ],
+    ids=["cut", "index", "pivot", "levels", "periods"],
+)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_categories_that_arrow_cannot_hold_become_plain_values(
+    tmp_path: pathlib.Path, frame: pd.DataFrame, parts: int
+) -> None:
+    for number in range(parts):
+        write_table(from_pandas(frame), str(tmp_path), number)
+    _core.commit(str(tmp_path), "test", parts)
+    numbered = isinstance(frame.index, pd.RangeIndex)
+    expected = pd.concat([frame] * parts, ignore_index=numbered)
+    back = hy.load(tmp_path)
+    assert back.columns.tolist() == expected.columns.tolist()
+    assert back.index.tolist() == expected.index.tolist()
+    assert back.astype(str).to_numpy().tolist() == expected.astype(str).to_numpy().tolist()
+
+
 def test_frame_without_columns_is_stored() -> None:
     assert to_pandas(from_pandas(pd.DataFrame())).shape == (0, 0)
     assert to_pandas(from_pandas(pd.DataFrame(index=[3, 4]))).index.tolist() == [3, 4]
@@ -161,6 +203,10 @@ def test_frame_without_columns_is_stored() -> None:
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "a", "more than one column 'a'"),
         (pd.DataFrame({"m": [1, "a"]}, dtype=object), "m", 'column "m" of type object'),
         (pd.DataFrame({"ok": [1], "z": [1j]}), "z", 'column "z" of type complex128'),
+        (pd.DataFrame({"d": [{"x": 1}, {"y": 1}]}), "d", "dicts have different keys"),
+        (pd.DataFrame({"d": [[{"x": 1}], [{"x": 1, "y": 1}]]}), "d", "dicts have different keys"),
+        (pd.DataFrame([[1, 2]], columns=pd.interval_range(0, 2)), "(0, 1]", "name of a type"),
+        (pd.DataFrame([[1, 2]], columns=["a", None]), "nan", "name of a type"),
     ],
 )
 def test_column_that_cannot_be_stored_is_named(frame: pd.DataFrame, column: str, said: str) -> None:
