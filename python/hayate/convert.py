@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import pyarrow as pa
 
 from hayate.errors import UsageError
-from hayate.from_pandas import as_one_chunk, from_pandas, storable
+from hayate.from_pandas import from_pandas
 from hayate.mapping import MappedFile
 from hayate.row_labels import without_row_labels
+from hayate.storable import as_one_chunk, storable
 from hayate.to_pandas import to_pandas
 
 As = Literal["pandas", "polars", "arrow", "frame"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hayate.errors import UsageError, Where
+from hayate.storable import as_one_chunk
 from hayate.to_pandas import labels_of
 
 
@@ -177,39 +177,3 @@ def _has_every_key(value: Any, kind: pa.DataType) -> bool:
         inner = kind.value_type
         return not pa.types.is_nested(inner) or all(_has_every_key(one, inner) for one in value)
     return True
-
-
-def as_one_chunk(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The array in one piece (a copy only if it is in several), of a type that frames store."""
-    array = storable(array)
-    if isinstance(array, pa.Array):
-        return array
-    if array.num_chunks == 1:
-        return array.chunk(0)
-    if pa.types.is_string(array.type):
-        array = array.cast(pa.large_string())  # 2 GiB of text fit into no one chunk of strings
-    elif pa.types.is_binary(array.type):
-        array = array.cast(pa.large_binary())
-    combined = array.combine_chunks()
-    if isinstance(combined, pa.ChunkedArray):
-        return combined.chunk(0) if combined.num_chunks else pa.array([], array.type)
-    return combined
-
-
-def storable(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """`array` with the types that only live in memory (views, run ends) in their plain form."""
-    kind = array.type
-    if kind in (_view_type("string_view"), _view_type("binary_view")):
-        plain = pa.large_string() if kind == _view_type("string_view") else pa.large_binary()
-        try:
-            return array.cast(plain)
-        except pa.ArrowNotImplementedError:  # pyarrow before 17
-            return pa.array(array.to_pylist(), plain)
-    if pa.types.is_run_end_encoded(kind):
-        return pc.run_end_decode(array)
-    return array
-
-
-def _view_type(name: str) -> Any:
-    factory = getattr(pa, name, None)
-    return factory() if factory is not None else None

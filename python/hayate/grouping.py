@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hayate.convert import As, as_form
 from hayate.errors import UsageError, Where
-from hayate.from_pandas import as_one_chunk
+from hayate.storable import as_one_chunk
 
 #: The hidden column of a frame shuffled for group_by: uint64, row in the whole input.
 ROW_COLUMN = "__hayate_row"

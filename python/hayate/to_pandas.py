@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hayate.mapping import MappedFile, find_mapping
+from hayate.storable import storable
 
 _NAT = np.iinfo(np.int64).min
 _NULLABLE_INTEGERS = frozenset(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
@@ -138,6 +139,7 @@ class _Converter:
     def column(self, column: pa.ChunkedArray, original: str) -> Any:
         """The column as an array that pandas takes without a copy; `original` is the name of the
         pandas type that it was made from, or empty."""
+        column = storable(column)
         kind = column.type
         if isinstance(kind, pa.BaseExtensionType):
             return column.to_pandas().array

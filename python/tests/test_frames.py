@@ -124,6 +124,25 @@ def test_feather_of_other_programs_is_loaded(tmp_path: pathlib.Path) -> None:
     assert hy.load(path)["a"].isna().tolist() == [False, True]
 
 
+def test_texts_of_polars_are_texts_of_pandas(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "x.arrow"
+    pl.DataFrame(
+        {
+            "s": ["a", None, "b" * 20],
+            "c": pl.Series(["a", "b", None], dtype=pl.Categorical),
+            "l": [["a"], None, []],
+            "d": [{"q": "a"}, {"q": None}, None],
+            "b": [b"a", None, b""],
+        }
+    ).write_ipc(path)
+    frame = hy.load(path)
+    assert (frame["s"] == "a").tolist() == (frame["c"] == "a").tolist() == [True, False, False]
+    assert "string_view" not in str(frame.dtypes)
+    assert "'q': 'a'" in repr(frame)
+    hy.save(frame, path)
+    assert_same(hy.load(path), frame)
+
+
 @pytest.mark.parametrize("content", [b"", b"no arrow at all", b"ARROW1\0\0" + b"x" * 100])
 def test_damaged_file_is_an_error_that_names_it(tmp_path: pathlib.Path, content: bytes) -> None:
     path = tmp_path / "x.arrow"
