@@ -83,8 +83,12 @@ def _write_lightgbm(value: Any, path: str) -> dict[str, Any]:
         file.write(value.model_to_string(num_iteration=-1))
     return {
         "best_iteration": value.best_iteration,
-        "best_score": json.dumps({name: dict(of) for name, of in dict(value.best_score).items()}),
+        "best_score": tagged_json.dumps(_best_score(value)),
     }
+
+
+def _best_score(booster: Any) -> dict[str, Any]:
+    return {name: dict(scores) for name, scores in dict(booster.best_score).items()}
 
 
 def _read_lightgbm(path: str, kept: dict[str, Any]) -> Any:
@@ -93,7 +97,7 @@ def _read_lightgbm(path: str, kept: dict[str, Any]) -> Any:
     with open(path, encoding="utf-8") as file:
         booster = lightgbm.Booster(model_str=file.read())
     booster.best_iteration = kept.get("best_iteration", -1)
-    booster.best_score = json.loads(kept.get("best_score", "{}"))
+    booster.best_score = tagged_json.loads(kept.get("best_score", "{}"))
     return booster
 
 
@@ -154,17 +158,22 @@ def codec_of(value: Any) -> Codec:
         return CLOUDPICKLE if value.dtype.hasobject else NPY
     lightgbm = sys.modules.get("lightgbm")
     if lightgbm is not None and type(value) is lightgbm.Booster:
-        return LIGHTGBM
+        # A metric may return anything; only a pickle keeps what is no number.
+        return LIGHTGBM if _is_plain(_best_score(value)) else CLOUDPICKLE
     xgboost = sys.modules.get("xgboost")
     if xgboost is not None and type(value) is xgboost.Booster:
         return XGBOOST
     if _skops_knows(value):
         return SKOPS
+    return JSON if _is_plain(value) else CLOUDPICKLE
+
+
+def _is_plain(value: Any) -> bool:
     try:
         tagged_json.dumps(value)
     except tagged_json.NotPlainError:
-        return CLOUDPICKLE
-    return JSON
+        return False
+    return True
 
 
 def _skops_knows(value: Any) -> bool:

@@ -156,6 +156,18 @@ def test_booster_is_text_and_predicts_the_same(tmp_path: pathlib.Path) -> None:
     assert back.best_score == {name: dict(of) for name, of in booster.best_score.items()}
 
 
+@pytest.mark.parametrize("score", [np.float32(0.5), np.array(0.5)])
+def test_booster_with_any_metric_comes_back(tmp_path: pathlib.Path, score: Any) -> None:
+    features, target = _training_data()
+    data = lightgbm.Dataset(features, target)
+    booster = lightgbm.train({"objective": "binary", "verbose": -1}, data, num_boost_round=2)
+    booster.best_score = {"valid": {"own": score}}
+    back = _stored(booster, tmp_path / "v")
+    np.testing.assert_array_equal(back.predict(features), booster.predict(features))
+    assert back.best_score == booster.best_score
+    assert type(back.best_score["valid"]["own"]) is type(score)
+
+
 def test_values_of_partitions_are_a_list_without_empty_partitions(tmp_path: pathlib.Path) -> None:
     import pyarrow as pa
 
