@@ -3,13 +3,14 @@
     python generate.py --rows 2000000 --out data
     hayate run job.py --set data=data --set out=out
 
-Reads a BigQuery export from `data`, writes scores.parquet and scores.csv into `out` (relative to
-this file, if relative), and prints the AUC on the held-out days.
+Reads a BigQuery export from `data`, writes scores.parquet and scores.csv into `out` (by default
+both are beside this file), and prints the AUC on the held-out days.
 """
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import ctrlib
 import lightgbm as lgb
@@ -17,8 +18,8 @@ import pandas as pd
 
 import hayate as hy
 
-data = hy.param(str, default="data")
-out = hy.param(str, default="out")
+data = hy.param(Path, default=Path("data"))
+out = hy.param(Path, default=Path("out"))
 
 clicks = hy.csv("{data}/clicks-*.csv.gz", schema=ctrlib.CLICKS_SCHEMA)
 items = hy.csv("{data}/items-*.csv.gz", schema=ctrlib.ITEMS_SCHEMA)

@@ -10,6 +10,7 @@ of airlines and airports. No schema is given: the types are inferred. The last d
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -18,8 +19,8 @@ import pandas as pd
 
 import hayate as hy
 
-data = hy.param(str)
-out = hy.param(str, default="out")
+data = hy.param(Path)
+out = hy.param(Path, default=Path("out"))
 
 flights = hy.csv("{data}")
 
