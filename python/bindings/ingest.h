@@ -4,7 +4,8 @@
 
 namespace hayate::python {
 
-/// Files of text or Parquet into memory: read_files, available_cores.
+/// Files of text or Parquet into memory or a frame: read_files, read_files_into,
+/// available_cores.
 void BindIngest(nanobind::module_& module);
 
 }  // namespace hayate::python

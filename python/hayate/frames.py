@@ -24,6 +24,7 @@ from hayate.convert import (
 )
 from hayate.errors import InputError, StorageError, UsageError, Where
 from hayate.mapping import MappedFile
+from hayate.temporary import TemporaryFolder
 
 _FILE_SUFFIXES = (".arrow", ".feather")
 _OUTPUT_SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -63,11 +64,18 @@ class Frame:
         path: the directory or file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, whole_file: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        whole_file: str | None = None,
+        folder: TemporaryFolder | None = None,
+    ) -> None:
         self.path = os.fspath(path)
         self._partition: int | None = None
         self._range: tuple[int, int] | None = None
         self._whole_file = whole_file
+        self._folder = folder  # lives as long as this and what is made of it
         self._manifest = Manifest(self.path) if os.path.isdir(self.path) else None
         if self._manifest is not None and not self._manifest.is_table:
             raise UsageError(

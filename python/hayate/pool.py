@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import itertools
 import os
-import shutil
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +22,7 @@ from hayate.frames import Frame, load, write_table
 from hayate.loading import is_installed
 from hayate.ownership import is_project_module
 from hayate.pool_process import SHARED
+from hayate.temporary import TemporaryFolder
 
 # Items travel in files of several, so that short calls do not wait for each other's messages.
 _FILES_PER_CORE = 8
@@ -89,9 +87,13 @@ def map(
             task = _task(fn, folder, cores or 0)
             task |= {"mode": mode, "by": by, "rows": slice_rows, "frame": frame, "as": form}
             SHARED.run(task)
+        if form != "frame":
+            return load(task["dir"], as_=form)
         # Mapped files stay readable after they are removed; a handle opens them later.
-        kept = _keep(task["dir"]) if form == "frame" else task["dir"]
-        return load(kept, as_=form)
+        kept = TemporaryFolder("hayate-frame-")
+        directory = os.path.join(kept.path, "frame")
+        os.replace(task["dir"], directory)
+        return Frame(directory, folder=kept)
 
 
 def _mode(
@@ -230,31 +232,11 @@ def _stored(data: Any, folder: str, mode: str) -> Iterator[str]:
     yield directory
 
 
-def _temporary(prefix: str) -> str:
-    return tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("HAYATE_TMP"))
-
-
 @contextmanager
 def _folder() -> Iterator[str]:
-    """A folder of one call: under HAYATE_TMP, else TMPDIR, else /tmp."""
-    folder = _temporary("hayate-map-")
+    """A folder of one call."""
+    folder = TemporaryFolder("hayate-map-")
     try:
-        yield folder
+        yield folder.path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _keep(directory: str) -> str:
-    """Moves a result out of its call's folder, to stay until the interpreter ends."""
-    kept = _temporary("hayate-frame-")
-    creator = os.getpid()
-    atexit.register(_remove, kept, creator)
-    target = os.path.join(kept, "frame")
-    os.replace(directory, target)
-    return target
-
-
-def _remove(folder: str, creator: int) -> None:
-    # A process that was forked from the creator leaves the folder to it.
-    if os.getpid() == creator:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()

@@ -1,4 +1,4 @@
-"""hy.read_csv and hy.read_parquet: files into memory, on every core, in this process."""
+"""hy.read_csv and hy.read_parquet: files into data frames, on every core, in this process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from hayate import _core
 from hayate.convert import As, as_form, check_as
-from hayate.errors import UsageError
+from hayate.frames import Frame
 from hayate.registry import collecting
 from hayate.sources import PathLike, Source, csv, parquet
+from hayate.temporary import TemporaryFolder
 
 
 def read_csv(
@@ -49,7 +50,8 @@ def read_csv(
         header: whether the first record of each file names the columns.
         column_names: the names where there is no header.
         allow_empty: whether no rows at all are no error.
-        as_: "pandas" (the default), "polars" or "arrow".
+        as_: "pandas" (the default), "polars", "arrow" or "frame": a hy.Frame in a temporary folder
+            (under HAYATE_TMP, else TMPDIR) that lives as long as it, read in bounded memory.
         threads: at most this many; by default one for each core that the process may use.
 
     Raises:
@@ -95,11 +97,7 @@ def read_parquet(
 
 def _read(source: Source, as_: str | None, threads: int | None) -> Any:
     form = check_as(as_)
-    if form == "frame":
-        raise UsageError(
-            'reading into memory has no form "frame"', fix='Use "pandas", "polars" or "arrow".'
-        )
-    rows, warnings = _core.read_files(
+    arguments = (
         list(source.paths),
         os.getcwd(),
         source.format,
@@ -107,6 +105,15 @@ def _read(source: Source, as_: str | None, threads: int | None) -> Any:
         threads or 0,
         source.allow_empty,
     )
+    result: Any
+    if form == "frame":
+        folder = TemporaryFolder("hayate-frame-")
+        directory = os.path.join(folder.path, "frame")
+        warnings = _core.read_files_into(directory, *arguments)
+        result = Frame(directory, folder=folder)
+    else:
+        rows, warnings = _core.read_files(*arguments)
+        result = as_form(pa.RecordBatchReader.from_stream(rows).read_all(), form)
     for warning in warnings:
         python_warnings.warn(warning, stacklevel=3)
-    return as_form(pa.RecordBatchReader.from_stream(rows).read_all(), form)
+    return result

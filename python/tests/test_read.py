@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import pathlib
+import pickle
 import signal
 import threading
 
@@ -70,8 +72,28 @@ def test_other_forms(tmp_path: pathlib.Path) -> None:
     path = _write(tmp_path / "a.csv", "a\n1\n")
     assert isinstance(hy.read_csv(path, as_="polars"), pl.DataFrame)
     assert hy.read_csv(path, as_="arrow").to_pydict() == {"a": [1]}
-    with pytest.raises(hy.UsageError, match="frame"):
-        hy.read_csv(path, as_="frame")
+
+
+def test_frame_lies_in_a_folder_that_lives_as_long_as_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("HAYATE_TMP", str(folder))
+    for number in (1, 2):
+        _write(tmp_path / f"{number}.csv", f"a\n{number}\n{number}\n")
+    frame = hy.read_csv(tmp_path / "*.csv", as_="frame")
+    assert isinstance(frame, hy.Frame)
+    assert (frame.rows, frame.columns) == (4, ["a"])
+    assert pickle.loads(pickle.dumps(frame)).to_pandas()["a"].tolist() == [1, 1, 2, 2]
+    rows = frame.slice(1, 3)
+    del frame
+    assert hy.map(lambda rows: rows["a"].sum(), rows, rows=1) == [1, 2]
+    data = rows.to_pandas()
+    del rows
+    gc.collect()
+    assert list(folder.iterdir()) == []
+    assert data["a"].tolist() == [1, 2]
 
 
 def test_what_was_read_may_be_written_to(tmp_path: pathlib.Path) -> None:
