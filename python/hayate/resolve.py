@@ -225,6 +225,13 @@ def _resolve_split(made: Stage[..., Any]) -> None:
             f"It can be of {', '.join(data)}.",
         )
     made.split = made.split or (data[0],)
+    handles = [name for name in made.split if made.as_.get(name) == "frame"]
+    if handles and made.mode == "group":
+        raise UsageError(
+            f'stage {made.name} takes "{handles[0]}" as a frame, which cannot be grouped',
+            made.location.where(),
+            'Use as_="pandas", "polars" or "arrow", or partition_by=.',
+        )
 
 
 def _check_cycles(graph: Graph) -> None:

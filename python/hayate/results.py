@@ -78,20 +78,22 @@ class Results:
 
     def _unpacked(self, result: Any) -> Sequence[Any]:
         count = len(self.outputs)
+        names = [one["name"] for one in self.outputs]
         if count == 1:
             values: Sequence[Any] = [result]
+        elif isinstance(result, dict) and set(result) == set(names):
+            values = [result[name] for name in names]
         elif isinstance(result, (tuple, list)) and len(result) == count:
             values = result
         else:
-            names = ", ".join(one["name"] for one in self.outputs)
-            found = (
-                f"{len(result)} values"
-                if isinstance(result, (tuple, list))
-                else f"a {type(result).__name__}"
-            )
+            found = f"a {type(result).__name__}"
+            if isinstance(result, (tuple, list)):
+                found = f"{len(result)} values"
+            elif isinstance(result, dict):
+                found = f"a dict of {', '.join(map(str, result)) or 'nothing'}"
             raise self._error(
                 f"stage {self.stage} returned {found} for its {count} outputs",
-                f"Return a tuple with one value for each of {names}.",
+                f"Return a tuple, or a dict by name, with a value for each of {', '.join(names)}.",
             )
         for value, output in zip(values, self.outputs, strict=True):
             if value is None:

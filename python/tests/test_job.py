@@ -221,6 +221,13 @@ MISTAKES: list[tuple[str, str, str, str, int]] = [
         "a.",
         5,
     ),
+    (
+        "grouped frame",
+        "d = hy.csv('d.csv')\n@hy.stage(group_by='a', as_='frame')\ndef s(d): ...\n",
+        "as a frame, which cannot be grouped",
+        "",
+        4,
+    ),
     ("two modes", "@hy.stage(rows=5, group_by='a')\ndef s(a): ...\n", "group_by and rows", "", 3),
     ("rows", "@hy.stage(rows=0)\ndef s(a): ...\n", "rows=0", "200_000", 3),
     ("as", "@hy.stage(as_='dask')\ndef s(a): ...\n", "dask", "polars", 3),

@@ -273,6 +273,17 @@ def test_several_outputs(harness: Harness) -> None:
     assert harness.committed("valid")["a"].tolist() == [2]
 
 
+def test_several_outputs_by_name(harness: Harness) -> None:
+    path = harness.frame(pa.table({"a": [1, 2]}))
+    names = ("train", "valid")
+    answer = harness.worker.run(
+        harness.task(lambda data: {"valid": data[1:], "train": data}, [_whole(path)], outputs=names)
+    )
+    assert [part["rows"] for part in answer["result"]["parts"]] == [2, 1]
+    error = harness.error(lambda data: {"train": data, "x": 1}, [_whole(path)], outputs=names)
+    assert "a dict of train, x for its 2 outputs" in error["what"]
+
+
 def test_async_function_is_run(harness: Harness) -> None:
     async def later(data: Any) -> Any:
         return data
