@@ -87,7 +87,7 @@ def group(tables: Sequence[pa.Table], by: Sequence[str], forms: Sequence[As]) ->
     """
     keys = [_keys(table, by) for table in tables]
     rows = [_row_numbers(table) for table in tables]
-    joined = pa.concat_tables(keys, promote_options="permissive").combine_chunks()
+    joined = _joined(keys).combine_chunks()
     groups, firsts = _number(joined)
     all_rows = np.concatenate(
         [numbers + (0 if at == 0 else _NOT_IN_FIRST) for at, numbers in enumerate(rows)]
@@ -127,6 +127,23 @@ def _keys(table: pa.Table, by: Sequence[str]) -> pa.Table:
             f"The columns are {', '.join(names)}.",
         )
     return pa.table({name: _comparable(table.column(name)) for name in by})
+
+
+def _joined(keys: Sequence[pa.Table]) -> pa.Table:
+    """The keys of all inputs below each other, each column in one type."""
+    columns = {}
+    for name in keys[0].column_names:
+        parts = [table.select([name]) for table in keys]
+        try:
+            columns[name] = pa.concat_tables(parts, promote_options="permissive").column(name)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            types = " and ".join(str(part.schema.field(name).type) for part in parts)
+            raise UsageError(
+                f'the key "{name}" is of types that do not go together: {types}',
+                Where(column=name),
+                "Give it one type in all of the split inputs, for example by schema=.",
+            ) from error
+    return pa.table(columns)
 
 
 def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -64,6 +64,14 @@ def test_missing_column_is_named_with_those_there_are() -> None:
     assert caught.value.fix == "The columns are a."
 
 
+def test_keys_of_types_that_do_not_go_together_are_named() -> None:
+    numbers, texts = pa.table({"a": [1], "k": [1]}), pa.table({"a": [1.5], "k": ["1"]})
+    with pytest.raises(UsageError, match='"k" is of types that do not') as caught:
+        group([numbers, texts], ["a", "k"], ["pandas", "pandas"])
+    assert caught.value.what.endswith("int64 and large_string")
+    assert caught.value.where.column == "k"
+
+
 def test_frames_cannot_be_grouped() -> None:
     with pytest.raises(UsageError, match="group_by"):
         group([pa.table({"a": [1]})], ["a"], ["frame"])
