@@ -11,11 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hayate.command import environment, program, say
-from hayate.errors import HayateError, InternalError, UsageError, Where, from_json
+from hayate.errors import HayateError, InputError, InternalError, UsageError, Where, from_json
+from hayate.loading import import_job
+from hayate.registry import collecting
 from hayate.resolve import suggestion
 from hayate.values import to_text
 
@@ -30,14 +33,16 @@ class Run:
     Attributes:
         id: its name in the store.
         frames: directory of each source's and stage's result, by name.
+        job: path of the job file.
     """
 
     id: str
     frames: dict[str, str]
+    job: str
 
     def result(self, name: str, as_: str | None = None) -> Any:
         """What a stage made; see hy.result."""
-        return _load(self.frames, name, as_)
+        return _load(self.job, self.frames, name, as_)
 
 
 def run(
@@ -91,7 +96,7 @@ def run(
         raise from_json(record["error"])
     if code != 0:
         raise _without_record(code, said)
-    return Run(str(record.get("id") or ""), _frames(record))
+    return Run(str(record.get("id") or ""), _frames(record), os.path.abspath(job))
 
 
 def result(
@@ -110,7 +115,8 @@ def result(
         store: where frames are kept; by default `.hayate` beside the job file.
 
     Returns:
-        A table in that form, or the value that the stage returned.
+        A table in that form, or the value that the stage returned. For an object of a class that
+        cannot be imported otherwise the job file is imported here.
 
     Raises:
         UsageError: no run of the job has made such a result.
@@ -128,7 +134,7 @@ def result(
             Where(object=str(folder)),
             "Run the job first: hy.run(job), or name its store=.",
         )
-    return _load(known, name, as_)
+    return _load(path, known, name, as_)
 
 
 def _start(env: dict[str, str], command: list[str]) -> tuple[int, str]:
@@ -187,7 +193,7 @@ def _frames(record: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(path) for name, path in found.items()} if isinstance(found, dict) else {}
 
 
-def _load(frames: Mapping[str, str], name: str, as_: str | None) -> Any:
+def _load(job: str, frames: Mapping[str, str], name: str, as_: str | None) -> Any:
     matches = [name] if name in frames else [one for one in frames if one.endswith(f".{name}")]
     if len(matches) != 1:
         raise UsageError(
@@ -199,7 +205,16 @@ def _load(frames: Mapping[str, str], name: str, as_: str | None) -> Any:
         )
     from hayate.frames import load
 
-    return load(frames[matches[0]], as_=as_ or "pandas")  # type: ignore[arg-type]
+    read = partial(load, frames[matches[0]], as_=as_ or "pandas")  # type: ignore[arg-type]
+    try:
+        return read()
+    except InputError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
+    # An object of a class of the job file, or of a module beside it.
+    with collecting():
+        import_job(job)
+    return read()
 
 
 def _without_record(code: int, said: str) -> HayateError:

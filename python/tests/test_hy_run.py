@@ -64,7 +64,7 @@ def test_a_run_passes_its_arguments_on_and_gives_the_frames(command, capsys):
         "job.py", "s", day=dt.date(2026, 11, 24), set={"store": True}, store="/store", cores=2,
         fresh=True, wait=False,
     )  # fmt: skip
-    assert done == Run("r1", {"s": "/f/s-1"})
+    assert done == Run("r1", {"s": "/f/s-1"}, os.path.abspath("job.py"))
     assert command.arguments == [
         *("run", "job.py", "s", "--set", "store=true", "--set", "day=2026-11-24"),
         *("--store", "/store", "-j", "2", "--fresh", "--no-wait"),

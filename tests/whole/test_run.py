@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -170,6 +173,43 @@ def test_stages_in_a_loop_several_outputs_and_parameters(project):
     assert (project.folder / "out-3.csv").read_text() == "v\n0\n2\n4\n"
     (log,) = (project.folder / ".hayate/runs").glob("*/log")
     assert "fold 2 has 3 rows" in log.read_text()
+
+
+def test_object_of_a_class_of_the_job_is_a_result_elsewhere(project):
+    project.write("data.csv", "v\n1\n")
+    project.write(
+        "lib.py", "class Rate:\n    def __init__(self, rate):\n        self.rate = rate\n"
+    )
+    project.write(
+        "pricing.py",
+        """
+        import hayate as hy
+        from lib import Rate
+
+        data = hy.csv("data.csv")
+
+        class Model:
+            def __init__(self, rate):
+                self.rate = rate
+
+        @hy.stage
+        def model(data):
+            return Model(Rate(int(data["v"].sum())))
+
+        @hy.stage
+        def checked(model):
+            assert isinstance(model, Model) and isinstance(model.rate, Rate)
+            return {"rate": model.rate.rate}
+        """,
+    )
+    ran = project.hayate("run", "pricing.py")
+    assert ran.code == 0, ran.err
+    elsewhere = "import hayate as hy; print(hy.result('pricing.py', 'model').rate.rate)"
+    done = subprocess.run(
+        [sys.executable, "-c", elsewhere], cwd=project.folder, capture_output=True, text=True,
+        env=project.environment() | {"PYTHONSAFEPATH": "1"}, check=False,
+    )  # fmt: skip
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_second_run_at_once_is_refused_with_no_wait(project, clicks):
