@@ -60,6 +60,15 @@ class Results:
                 summaries.append(self._write_group(values, output, first_rows))
         return summaries
 
+    def write_no_groups(self, result: Any) -> list[dict[str, Any]]:
+        """Stores that there is no group; `result`, of a call without rows, tells the columns."""
+        summaries = []
+        for value, output in zip(self._unpacked(result), self.outputs, strict=True):
+            with self._storing():
+                rows = [value] if is_data_frame(value) else []
+                summaries.append(self._write_group(rows, output, [0] * len(rows)))
+        return summaries
+
     def write_items(self, results: list[Any]) -> list[dict[str, Any]]:
         """Stores the results of a list of items as one value; None is a result like others."""
         (output,) = self.outputs

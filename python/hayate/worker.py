@@ -6,6 +6,7 @@ It holds no state that a task needs: any worker may run any task, and a killed o
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import io
 import logging
@@ -59,6 +60,20 @@ def _configure_log() -> None:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
     logging.captureWarnings(True)
+    _leave_configuring_to_the_job()
+
+
+def _leave_configuring_to_the_job() -> None:
+    """Lets the job's own logging.basicConfig() count, which does nothing where a handler is."""
+    ours, configure = logging.root.handlers[:], logging.basicConfig
+
+    @functools.wraps(configure)
+    def basic_config(**options: Any) -> None:
+        if logging.root.handlers == ours:
+            logging.root.handlers.clear()
+        configure(**options)
+
+    logging.basicConfig = basic_config
 
 
 class UserFunction:
@@ -123,7 +138,7 @@ class Worker:
                 "result": {"parts": parts},
                 "warnings": [],
             }
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # also a CancelledError or KeyboardInterrupt of the user's
             is_users = function is None or function.has_raised
             report = _report(error if is_users else _own_error(error), task)
             answer = {"type": "failed", "task": task["id"], "error": report}
@@ -192,7 +207,7 @@ class Worker:
         groups = inputs.grouped_arguments(task)
         if not len(groups):
             whole = inputs.arguments(others, self._whole, value_of)
-            return results.write(
+            return results.write_no_groups(
                 function({**dict(zip(names, inputs.empty_arguments(task), strict=True)), **whole})
             )
         returned = []

@@ -89,6 +89,12 @@ def test_form_of_the_data_is_kept_or_chosen(clicks: pd.DataFrame) -> None:
     assert_same(again, clicks)
 
 
+def test_frame_without_rows_has_no_groups(clicks: pd.DataFrame) -> None:
+    empty = clicks.iloc[:0]
+    assert hy.map(len, empty, group_by="user") == []
+    assert_same(hy.map(lambda rows: rows[["user"]], empty, group_by="user"), empty[["user"]])
+
+
 def test_iterable_gives_a_list_in_its_order() -> None:
     assert hy.map(lambda x: x * x, range(1000)) == [x * x for x in range(1000)]
     assert hy.map(lambda x: x, iter(["a", None, {"b": 1}])) == ["a", None, {"b": 1}]

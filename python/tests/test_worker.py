@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import pathlib
@@ -222,6 +223,19 @@ def test_values_of_groups_are_a_list_by_first_appearance(harness: Harness) -> No
             )
         )
     assert harness.committed(parts=2) == [2, 1, 1]
+
+
+@pytest.mark.parametrize("as_value", [True, False])
+def test_input_without_any_group_gives_no_value_and_no_row(
+    harness: Harness, as_value: bool
+) -> None:
+    table = pa.table({"k": pa.array([], pa.int64())})
+    path = shuffled(harness.folder / "s", table, [], numbered=True)
+    result = harness.run(
+        lambda data: len(data) if as_value else data.assign(n=len(data)),
+        [_part(path, 0)], mode="group", by=["k"], partition=0,
+    )  # fmt: skip
+    assert result == [] if as_value else result.columns.tolist() == ["k", "n"]
 
 
 def test_groups_of_two_inputs_meet_by_key(harness: Harness) -> None:
@@ -463,6 +477,23 @@ def test_worker_goes_on_after_a_failure(harness: Harness) -> None:
     assert harness.run(lambda data: data, [_whole(path)])["a"].tolist() == [1]
 
 
+def test_what_is_no_exception_but_raised_is_reported_like_one(harness: Harness) -> None:
+    async def cancelled(data: Any) -> Any:
+        raise asyncio.CancelledError("by itself")
+
+    def interrupted(data: Any) -> Any:
+        raise KeyboardInterrupt
+
+    path = harness.frame(pa.table({"a": [1]}))
+    for function, what in [
+        (cancelled, "CancelledError: by itself"),
+        (interrupted, "KeyboardInterrupt"),
+    ]:
+        error = harness.error(function, [_whole(path)])
+        assert (error["fault"], error["what"]) == ("user_code", what)
+        assert _where(error)["object"] == __file__
+
+
 def test_value_cannot_be_split(harness: Harness) -> None:
     path = harness.value({"a": 1}, "value")
     error = harness.error(lambda data: data, [_part(path, 0)], mode="partition", partition=0)
@@ -485,6 +516,8 @@ def test_worker_process_runs_a_stage_of_a_job_file(harness: Harness) -> None:
             def features(data, times):
                 print("printed")
                 logging.info("logged")
+                logging.basicConfig(level=logging.DEBUG, format="the job's: %(message)s")
+                logging.debug("configured")
                 return data.assign(b=data["a"] * times)
             """
         )
@@ -517,6 +550,7 @@ def test_worker_process_runs_a_stage_of_a_job_file(harness: Harness) -> None:
     assert process.returncode == 0
     assert "printed\n" in said
     assert "INFO root: logged\n" in said
+    assert "the job's: configured\n" in said
     assert harness.committed()["b"].tolist() == [3, 6]
     channel.close()
 
