@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import signal
@@ -213,6 +214,67 @@ def test_plain_script_without_a_main_guard(tmp_path: pathlib.Path) -> None:
     assert "in the worker 3" in done.stderr
     left = {one.name for one in tmp_path.iterdir()} - {"__pycache__"}
     assert left == {"script.py", "beside.py"}
+
+
+_CELLS = """
+import hayate as hy
+import pandas as pd
+
+class Scale:
+    def __init__(self, by):
+        self.by = by
+    def __call__(self, rows):
+        return rows.assign(x=rows["x"] * self.by + offset())
+
+def offset():
+    return SHIFT
+
+SHIFT = 1
+data = pd.DataFrame({"k": [1, 2, 1], "x": [1, 2, 3]})
+print(sorted(hy.map(Scale(10), data, partition_by="k")["x"]))
+SHIFT = 2
+print(sorted(hy.map(lambda rows: Scale(10)(rows), data, partition_by="k")["x"]))
+print([type(one).__name__ + str(one.by) for one in hy.map(Scale, [1, 2])])
+"""
+
+# What a notebook's kernel does: cells are executed in __main__, which has no file, and what is
+# written to stderr goes to an object without a descriptor.
+_KERNEL = """
+import io, sys
+sys.stderr = io.StringIO()
+del globals()["__file__"]
+for cell in CELLS.split("\\n\\n"):
+    exec(compile(cell, "<cell>", "exec"), globals())
+"""
+
+
+@pytest.mark.parametrize("how", ["-c", "stdin", "interactive", "notebook"])
+def test_functions_of_a_session_without_a_file(tmp_path: pathlib.Path, how: str) -> None:
+    arguments, fed = ["-c", _CELLS], ""
+    if how in ("stdin", "interactive"):
+        arguments, fed = ["-i"] if how == "interactive" else ["-"], _CELLS
+    elif how == "notebook":
+        (tmp_path / "kernel.py").write_text(f"CELLS = {_CELLS!r}\n{_KERNEL}")
+        arguments = [str(tmp_path / "kernel.py")]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=fed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.stdout == "[11, 21, 31]\n[12, 22, 32]\n['Scale1', 'Scale2']\n", done.stderr
+
+
+def test_closures_and_partials_carry_what_they_bind() -> None:
+    def power_of(exponent: int) -> Callable[[int], int]:
+        return lambda x: pow(x, exponent)
+
+    assert hy.map(power_of(3), [1, 2]) == [1, 8]
+    assert hy.map(functools.partial(pow, 2), [1, 2]) == [2, 4]
+    assert hy.map(str.upper, ["a"]) == ["A"]
 
 
 def test_module_that_was_edited_and_reloaded_is_seen_by_workers(tmp_path: pathlib.Path) -> None:

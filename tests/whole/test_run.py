@@ -175,6 +175,87 @@ def test_stages_in_a_loop_several_outputs_and_parameters(project):
     assert "fold 2 has 3 rows" in log.read_text()
 
 
+def test_what_stages_say_reaches_the_log_of_the_run(project):
+    project.write("data.csv", "v\n1\n2\n")
+    project.write("shop/__init__.py", "")
+    project.write(
+        "shop/rates.py",
+        """
+        import logging
+
+        from . import names
+
+        log = logging.getLogger(__name__)
+
+        def rated(rows):
+            log.info("rates of %s", names.SHOP)
+            return rows
+        """,
+    )
+    project.write("shop/names.py", "SHOP = 'Nihonbashi'\n")
+    project.write(
+        "job.py",
+        """
+        import asyncio
+        import os
+        import warnings
+
+        import hayate as hy
+        from shop import rates
+
+        data = hy.csv("data.csv")
+
+        @hy.stage(rows=1)
+        async def forked(data):
+            await asyncio.sleep(0)
+            print("printed by", data["v"].iloc[0])
+            return rates.rated(data)
+
+        @hy.stage
+        async def whole(forked):
+            warnings.warn("rates are old")
+            os.write(1, b"from below Python\\n")
+            return {"rows": len(forked)}
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    (log,) = (project.folder / ".hayate/runs").glob("*/log")
+    text = log.read_text()
+    for said in ("printed by 1", "printed by 2", "INFO shop.rates: rates of Nihonbashi"):
+        assert said in text, text
+    for said in ("rates are old", "from below Python"):
+        assert said in text, text
+
+
+def test_stages_of_a_loop_read_each_other(project):
+    project.write("data.csv", "v\n1\n2\n3\n")
+    project.write(
+        "job.py",
+        """
+        import hayate as hy
+
+        data = hy.csv("data.csv")
+
+        def fold(data, k):
+            return data[data["v"] != k]
+
+        def total(**folds):
+            return {name: int(rows["v"].sum()) for name, rows in folds.items()}
+
+        folds = {
+            f"fold{k}": hy.stage(fold, name=f"fold{k}", inputs={"data": data, "k": k})
+            for k in (1, 2, 3)
+        }
+        totals = hy.stage(total, name="totals", inputs=folds)
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    for name, value in {"fold1": 5, "fold2": 4, "fold3": 3}.items():
+        assert f"{name} {value}" in ran.out + ran.err
+
+
 def test_object_of_a_class_of_the_job_is_a_result_elsewhere(project):
     project.write("data.csv", "v\n1\n")
     project.write(
