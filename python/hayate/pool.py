@@ -21,6 +21,7 @@ from hayate.errors import UsageError
 from hayate.frames import Frame, load, write_table
 from hayate.loading import is_installed
 from hayate.ownership import is_project_module
+from hayate.pickling import dump
 from hayate.pool_process import SHARED
 from hayate.temporary import TemporaryFolder
 
@@ -174,7 +175,7 @@ def _pickle(value: Any, path: str, noun: str) -> None:
         cloudpickle.register_pickle_by_value(module)
     try:
         with open(path, "wb") as file:
-            cloudpickle.dump(value, file, protocol=5)
+            dump(value, file)
     except OSError:
         raise
     except Exception as error:

@@ -21,7 +21,7 @@ import pytest
 from shuffled import shuffled
 
 import hayate as hy
-from hayate import _core, codecs
+from hayate import _core, codecs, pickling
 from hayate.frames import write_table
 from hayate.protocol import FD_VARIABLE, Channel
 from hayate.worker import Worker
@@ -57,7 +57,8 @@ class Harness:
         **members: Any,
     ) -> dict[str, Any]:
         pickled = self.folder / f"function-{next(_IDS)}.pkl"
-        pickled.write_bytes(cloudpickle.dumps(function))
+        with open(pickled, "wb") as file:
+            pickling.dump(function, file)
         number = members.get("partition", 0)
         return {
             "type": "task",
@@ -266,16 +267,17 @@ def test_groups_whose_types_differ_are_unified(harness: Harness) -> None:
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_rows_that_groups_keep_are_numbered_anew(harness: Harness, alike: bool) -> None:
-    table = pa.table({"k": [1, 1, 1, 1, 1, 2, 2, 2, 2, 2], "x": [1, 0, 1, 0, 1, 1, 1, 0, 0, 1]})
-    path = shuffled(harness.folder / "s", table, [0] * 10, numbered=True)
+    path = shuffled(harness.folder / "s", pa.table({"k": [1, 1, 2, 2]}), [0] * 4, numbered=True)
 
     def kept(data: Any) -> Any:
-        rows = data[data["x"] == 1]
-        return rows if alike or data["k"][0] == 1 else rows.astype({"x": "float64"})
+        # Filters of pandas 3 leave either, by chance of the rows that they keep.
+        if data["k"][0] == 1:
+            return data.assign(x=1).set_axis(pd.RangeIndex(0, 4, 2))
+        return data.assign(x=1 if alike else 1.0).set_axis([0, 3])
 
     result = harness.run(kept, [_part(path, 0)], mode="group", by=["k"], partition=0)
     assert result.columns.tolist() == ["k", "x"]
-    assert result.index.tolist() == list(range(6))
+    assert result.index.tolist() == [0, 1, 2, 3]
 
 
 def test_several_outputs(harness: Harness) -> None:
