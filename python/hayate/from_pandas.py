@@ -13,6 +13,9 @@ from hayate.errors import UsageError, Where
 from hayate.storable import as_one_chunk
 from hayate.to_pandas import labels_of
 
+# Kinds of column names that pyarrow makes text of, and does not restore.
+_NAMES_AS_TEXT = ("boolean", "mixed-integer", "mixed")
+
 
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """The rows of a data frame as a table of one chunk per column, without a copy where possible.
@@ -57,7 +60,7 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             "Rename or drop one of them.",
         )
     labels = _plain_labels(frame.columns)
-    is_mixed = labels.inferred_type in ("boolean", "mixed-integer")
+    is_mixed = labels.nlevels == 1 and labels.inferred_type in _NAMES_AS_TEXT
     names = labels.map(str) if is_mixed else labels
     try:
         # Otherwise pyarrow makes no column of a RangeIndex, not of a named one either.
@@ -83,9 +86,9 @@ def _describe(frame: pd.DataFrame) -> dict[str, Any]:
             "Rename one of them.",
         )
     if is_mixed:
-        # pyarrow makes text of them.
         for column, label in zip(described["columns"], labels.tolist(), strict=False):
-            column["label"] = label
+            if type(label) in (str, int, bool):
+                column["label"] = label
     _check_labels(labels, described)
     return described
 

@@ -35,7 +35,17 @@ def storable(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     try:
         return array.cast(plain)
     except pa.ArrowNotImplementedError:  # pyarrow before 17
-        return pa.array(array.to_pylist(), plain)
+        return _rebuilt(array, plain)
+
+
+def _rebuilt(array: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """A slow cast."""
+    if isinstance(array, pa.ChunkedArray):
+        return pa.chunked_array([_rebuilt(chunk, kind) for chunk in array.chunks], kind)
+    if pa.types.is_dictionary(kind):
+        values = _rebuilt(array.dictionary, kind.value_type)
+        return pa.DictionaryArray.from_arrays(array.indices, values, ordered=kind.ordered)
+    return pa.array(array.to_pylist(), kind)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
