@@ -256,6 +256,40 @@ def test_stages_of_a_loop_read_each_other(project):
         assert f"{name} {value}" in ran.out + ran.err
 
 
+def test_filtered_rows_are_written_without_their_labels(project):
+    keep = [1, 0, 1, 0, 1, 1, 1, 0, 0, 1]
+    project.write("data.csv", "x,keep\n" + "".join(f"{i},{k}\n" for i, k in enumerate(keep)))
+    project.write(
+        "job.py",
+        """
+        import hayate as hy
+
+        data = hy.csv("data.csv")
+
+        @hy.stage(rows=5)
+        def some(data):
+            return data[data["keep"] == 1]
+
+        @hy.stage(rows=5)
+        def uneven(data):
+            return data[data["x"] % 5 != 3]
+
+        @hy.stage(as_="arrow")
+        def seen(some, uneven):
+            return {"some": str(some.column_names), "uneven": str(uneven.column_names)}
+
+        hy.output(some, "some.csv")
+        hy.output(uneven, "uneven.csv")
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    for name, rows in {"some": [0, 2, 4, 5, 6, 9], "uneven": [0, 1, 2, 4, 5, 6, 7, 9]}.items():
+        expected = "x,keep\n" + "".join(f"{i},{keep[i]}\n" for i in rows)
+        assert (project.folder / f"{name}.csv").read_text() == expected
+        assert f"{name} ['x', 'keep']" in ran.out + ran.err
+
+
 def test_object_of_a_class_of_the_job_is_a_result_elsewhere(project):
     project.write("data.csv", "v\n1\n")
     project.write(
