@@ -26,7 +26,8 @@ class PoolProcess:
         path = program()
         ours, theirs = socket.socketpair()
         with theirs:
-            env = {**environment(), FD_VARIABLE: str(theirs.fileno()), "PYTHONPATH": _search_path()}
+            self._path = _search_path()
+            env = {**environment(), FD_VARIABLE: str(theirs.fileno()), "PYTHONPATH": self._path}
             # A notebook or a test replaces sys.stderr; what workers print goes where it goes.
             is_plain = sys.stderr is not None and sys.stderr is sys.__stderr__
             try:
@@ -80,11 +81,14 @@ class PoolProcess:
         return self._process.poll() is None
 
     def is_stale(self) -> bool:
-        """Whether a module of the user's was edited: workers hold it as they have imported it."""
+        """Whether workers would import something else than this interpreter has.
+
+        They hold the user's modules as they were before an edit, and the search path of the start.
+        """
         now = _project_sources()
         is_edited = any(self._sources.get(path, state) != state for path, state in now.items())
         self._sources |= now
-        return is_edited
+        return is_edited or self._path != _search_path()
 
     def close(self) -> None:
         """Ends the pool and its workers; waits for it, and kills it if that takes too long."""

@@ -295,6 +295,26 @@ def test_module_that_was_edited_and_reloaded_is_seen_by_workers(tmp_path: pathli
     assert done.stdout == "[2, 4]\n[2000, 4000] [6000]\n"
 
 
+def test_module_from_a_folder_that_is_searched_later_is_found(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "later.py").write_text("def triple(x):\n    return 3 * x\n")
+    done = _run_script(
+        tmp_path,
+        """
+        import os, sys
+        import hayate as hy
+
+        print(hy.map(len, ["a"]))
+        sys.path.append(os.path.join(os.environ["HAYATE_TMP"], "more"))
+        import later
+
+        print(hy.map(lambda x: later.triple(x), [1, 2]))
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[1]\n[3, 6]\n"
+
+
 @pytest.mark.parametrize("stderr", ["None", "io.StringIO()"])
 def test_workers_may_print_without_a_stderr(tmp_path: pathlib.Path, stderr: str) -> None:
     done = _run_script(
