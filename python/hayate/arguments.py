@@ -11,8 +11,9 @@ import pandas as pd
 from hayate import codecs
 from hayate.convert import as_form, check_as
 from hayate.errors import HayateError, InputError, UsageError, Where
-from hayate.frames import Frame, Manifest
+from hayate.frames import Frame
 from hayate.grouping import Groups, group, without_row_numbers
+from hayate.manifest import Manifest
 
 _SPLIT_MODES = ("partition", "rows")
 

@@ -12,13 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hayate import _core, tagged_json
 from hayate.errors import InputError, UsageError, Where
-
-if TYPE_CHECKING:
-    from hayate.frames import Manifest
+from hayate.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from hayate import _core
+from hayate.codecs import load_values
 from hayate.convert import (
     ArrowStream,
     As,
@@ -23,35 +23,12 @@ from hayate.convert import (
     to_table,
 )
 from hayate.errors import InputError, StorageError, UsageError, Where
+from hayate.manifest import Manifest
 from hayate.mapping import MappedFile
 from hayate.temporary import TemporaryFolder
 
 _FILE_SUFFIXES = (".arrow", ".feather")
 _OUTPUT_SUFFIXES = (".parquet", ".csv", ".csv.gz")
-MANIFEST = "frame.json"
-
-
-class Manifest:
-    """What a frame's directory holds (docs/formats/frame.md), as far as Python needs it."""
-
-    def __init__(self, path: str) -> None:
-        described = json.loads(_core.read_manifest(path))
-        self.path = path
-        self.name: str = described.get("name", "")
-        self.rows: int = described.get("rows", 0)
-        self.extra: dict[str, Any] = described.get("extra") or {}
-        self.parts: list[dict[str, Any]] = described["parts"]
-        self.schema: pa.Schema | None = None
-        if described.get("schema"):
-            message = base64.b64decode(described["schema"]["ipc"])
-            self.schema = pa.ipc.read_schema(pa.py_buffer(message))
-
-    @property
-    def is_table(self) -> bool:
-        return self.schema is not None
-
-    def part_path(self, part: dict[str, Any]) -> str:
-        return os.path.join(self.path, part["file"])
 
 
 class Frame:
@@ -395,8 +372,6 @@ def load(
     if os.path.isdir(source):
         manifest = Manifest(source)
         if not manifest.is_table:
-            from hayate.codecs import load_values
-
             return load_values(manifest)
     elif source.endswith(_OUTPUT_SUFFIXES):
         raise UsageError(
