@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.feather
 import pytest
+
+import hayate as hy
 
 
 @pytest.fixture
@@ -43,6 +47,21 @@ def test_convert_there_and_back_is_equal(project, clicks, name):
         assert project.hayate("convert", name, "back.csv").code == 0
         first = pl.read_csv(project.folder / "back.csv")
         assert first.equals(pl.read_csv(text.encode()))
+
+
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_convert_seals_arrow_files_of_others(project, compression):
+    # Arrow leaves zeros under nulls; a frame promises NaN and NaT there, mapped as they are.
+    moment = dt.datetime(2026, 11, 24)
+    table = pa.table(
+        {"x": pa.array([1.5, None]), "t": pa.array([moment, None], pa.timestamp("us"))}
+    )
+    pyarrow.feather.write_feather(table, str(project.folder / "x.feather"), compression)
+    ran = project.hayate("convert", "x.feather", "frame")
+    assert ran.code == 0, ran.err
+    back = hy.load(project.folder / "frame")
+    assert back["x"].isna().tolist() == back["t"].isna().tolist() == [False, True]
+    assert back["x"][0] == 1.5 and back["t"][0] == moment
 
 
 def test_parts_are_read_by_any_arrow_reader(stored):

@@ -82,20 +82,22 @@ Status Commit(const std::string& dir, const std::string& name,
   return frame::Commit(dir, commit).status();
 }
 
-// Arrow files become the parts of a frame as they are.
-Status AdoptArrow(const std::vector<source::Object>& objects, bool copy, const std::string& dir) {
+// A frame that stays holds its own parts; one that is only read to write OUT links to the files.
+Status ReadArrow(const std::vector<source::Object>& objects, bool is_result,
+                 const std::string& dir) {
   ARROW_RETURN_NOT_OK(MakeDirectories(dir));
   for (size_t i = 0; i < objects.size(); ++i) {
+    const auto number = static_cast<int64_t>(i);
+    if (is_result) {
+      ARROW_RETURN_NOT_OK(frame::ImportPart(dir, number, objects[i].uri).status());
+      continue;
+    }
     frame::Part part;
-    part.number = static_cast<int64_t>(i);
-    part.file = frame::PartFileName(part.number, ".arrow");
+    part.number = number;
+    part.file = frame::PartFileName(number, ".arrow");
     const fs::path target = fs::path(dir) / part.file;
     std::error_code error;
-    if (copy) {
-      fs::copy_file(objects[i].uri, target, error);
-    } else {
-      fs::create_symlink(objects[i].uri, target, error);
-    }
+    fs::create_symlink(objects[i].uri, target, error);
     if (error) return FailErrno(error.value(), "cannot write", {.object = target.string()});
     ARROW_RETURN_NOT_OK(frame::AdoptPart(dir, part).status());
   }
@@ -110,7 +112,7 @@ Status ReadInputs(const ConvertArguments& arguments, const std::vector<std::stri
   const auto arrow = std::count_if(objects.begin(), objects.end(),
                                    [](const auto& object) { return IsArrow(object.uri); });
   if (arrow == static_cast<int64_t>(objects.size())) {
-    ARROW_RETURN_NOT_OK(AdoptArrow(objects, is_result, dir));
+    ARROW_RETURN_NOT_OK(ReadArrow(objects, is_result, dir));
     return Commit(dir, name, {});
   }
   if (arrow > 0) {

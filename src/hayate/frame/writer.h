@@ -48,6 +48,10 @@ class PartWriter {
 /// are read from it.
 Result<Part> AdoptPart(const std::string& dir, Part part);
 
+/// Part `number` with the rows of an Arrow IPC file that anyone may have written: compressed, or
+/// with anything under its nulls. Fault::kInput names a file that is none.
+Result<Part> ImportPart(const std::string& dir, int64_t number, const std::string& arrow_file);
+
 /// The sidecars found in `dir`, by number: what an interrupted stage has already done. A sidecar
 /// whose part is missing or has another length is skipped.
 Result<std::vector<Part>> FinishedParts(const std::string& dir);
