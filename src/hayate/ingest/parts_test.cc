@@ -85,6 +85,29 @@ TEST(IngestToParts, GoesOnWhereAnInterruptedRunStopped) {
   EXPECT_EQ(FrameOf(dir)->num_rows(), 4);
 }
 
+// The larger shard is read first; what is wrong with it keeps no other from being read.
+TEST(IngestToParts, AFailedShardLetsThoseBeforeItBeFinished) {
+  const std::string bad = "a\n1\n2\n3\n4\nbad\n5\n";
+  for (const int threads : {1, 2}) {
+    IngestOptions options{.threads = threads};
+    options.csv.schema = {{"a", "INT64"}};
+    options.csv.block_bytes = 2;
+    TestFiles both;
+    both.Add("a.csv", "a\n1\nbad\n");
+    both.Add("b.csv", bad);
+    const auto failed = IngestToParts(both.Objects(), options, both.Path("frame"));
+    EXPECT_EQ(FaultDetail::Get(failed.status())->where().object, both.Path("a.csv"));
+    TestFiles second;
+    second.Add("a.csv", "a\n1\n2\n");
+    second.Add("b.csv", bad);
+    const auto later = IngestToParts(second.Objects(), options, second.Path("frame"));
+    EXPECT_EQ(FaultDetail::Get(later.status())->where().object, second.Path("b.csv"));
+    const auto finished = frame::FinishedParts(second.Path("frame")).ValueOrDie();
+    ASSERT_EQ(finished.size(), 1U);
+    EXPECT_EQ(finished[0].number, 0);
+  }
+}
+
 TEST(IngestToParts, KeepsNoPartOfAnotherTypeOrAnotherFile) {
   TestFiles files;
   files.Add("a.csv", "a\n1\n");

@@ -115,10 +115,13 @@ class Pipeline {
     int open = 0;
     for (size_t i = first_open_; i < shards_.size(); ++i) {
       Shard& shard = shards_[i];
-      if (shard.finished || IsMoot(shard, shard.next_write)) continue;
+      if (!shard.reading && IsMoot(shard, shard.next_piece)) {
+        shard.reader = nullptr;  // never read again: no longer open
+        continue;
+      }
       if (!shard.begun && open >= options_.threads) return nullptr;
       if (CanRead(shard)) return &shard;
-      open += shard.ended ? 0 : 1;
+      open += shard.reading ? 1 : 0;
     }
     return nullptr;
   }
