@@ -19,10 +19,9 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 
 Result<ArrayPtr> CastDense(const ArrayPtr& column, const TypePtr& type) {
   if (column->type()->Equals(*type)) return column;
+  auto options = arrow::compute::CastOptions::Safe(type);
   // Arrow calls every integer beyond 2^53 inexact; the commit has looked at each (unify.h).
-  const bool to_floating = arrow::is_integer(column->type_id()) && arrow::is_floating(type->id());
-  const auto options = to_floating ? arrow::compute::CastOptions::Unsafe(type)
-                                   : arrow::compute::CastOptions::Safe(type);
+  options.allow_float_truncate = true;
   ARROW_ASSIGN_OR_RAISE(const arrow::Datum cast, arrow::compute::Cast(column, options));
   return cast.make_array();
 }

@@ -2,6 +2,8 @@
 
 #include <arrow/type.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 
@@ -19,11 +21,22 @@ Status Read(const Json& json, const char* key, const std::string& name, T* out) 
   return Status::OK();
 }
 
+constexpr std::array<std::string_view, 4> kUnits = {"s", "ms", "us", "ns"};  // by TimeUnit
+
+Result<arrow::TimeUnit::type> UnitFromName(const std::string& unit, const std::string& name) {
+  const auto found = std::find(kUnits.begin(), kUnits.end(), unit);
+  if (found == kUnits.end()) {
+    return Fail(Fault::kInput, "\"" + unit + "\" is no unit of time", {.object = name}, kRemake);
+  }
+  return static_cast<arrow::TimeUnit::type>(found - kUnits.begin());
+}
+
 // All of a part but its schema, which stands inline in a sidecar and by number in a manifest.
 Json WithoutSchema(const Part& part) {
   Json json = {{"number", part.number}, {"file", part.file},   {"codec", part.codec},
                {"rows", part.rows},     {"bytes", part.bytes}, {"checksum", part.checksum}};
   if (!part.inexact_as_double.empty()) json["inexact_as_double"] = part.inexact_as_double;
+  for (const auto& [column, unit] : part.finest_unit) json["finest_unit"][column] = kUnits[unit];
   if (!part.groups.empty()) json["groups"] = part.groups;
   if (!part.extra.empty()) json["extra"] = part.extra;
   return json;
@@ -43,6 +56,13 @@ Result<Part> PartWithoutSchema(const Json& json, const std::string& name) {
   }
   if (json.contains("inexact_as_double")) {
     ARROW_RETURN_NOT_OK(Read(json, "inexact_as_double", name, &part.inexact_as_double));
+  }
+  if (json.contains("finest_unit")) {
+    std::map<std::string, std::string> units;
+    ARROW_RETURN_NOT_OK(Read(json, "finest_unit", name, &units));
+    for (const auto& [column, unit] : units) {
+      ARROW_ASSIGN_OR_RAISE(part.finest_unit[column], UnitFromName(unit, name));
+    }
   }
   if (json.contains("groups")) ARROW_RETURN_NOT_OK(Read(json, "groups", name, &part.groups));
   if (json.contains("extra")) part.extra = json["extra"];

@@ -3,6 +3,7 @@
 #include <arrow/type_fwd.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,9 +31,11 @@ struct Part {
   int64_t bytes = 0;
   std::string checksum;                   ///< XXH3-128 of the file
   std::shared_ptr<arrow::Schema> schema;  ///< of a table; null for a value
-  /// Integer columns (by name) in which some value has no exact double: they do not widen to
-  /// double.
+  /// Columns (by name) of integers, dictionaries or lists of them, in which some value has no exact
+  /// double: they do not widen to double.
   std::vector<std::string> inexact_as_double;
+  /// Columns of timestamps or durations with a value that finer units than this have no number for.
+  std::map<std::string, arrow::TimeUnit::type> finest_unit;
   /// group_by only: for each group in the part, the input row at which it first appears and how
   /// many rows of this part are its result.
   std::vector<std::pair<int64_t, int64_t>> groups;

@@ -25,6 +25,7 @@ Manifest Sample() {
     part.checksum = "aa";
     part.schema = i == 0 ? manifest.schema : arrow::schema({arrow::field("x", arrow::null())});
     part.inexact_as_double = {"id"};
+    part.finest_unit = {{"at", arrow::TimeUnit::MICRO}};
     part.extra = {{"metric", 1.5}};
     manifest.parts.push_back(part);
   }

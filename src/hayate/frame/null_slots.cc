@@ -5,7 +5,6 @@
 #include <arrow/type.h>
 #include <arrow/util/bit_util.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -49,42 +48,6 @@ Result<std::shared_ptr<arrow::ArrayData>> Fill(const std::shared_ptr<arrow::Arra
   return filled;
 }
 
-constexpr int64_t kExactBits = 53;  // of a double's significand
-
-template <typename Int>
-bool IsExact(Int value) {
-  // Beyond 2^53 only numbers with zeros at their end are exact.
-  const double converted = static_cast<double>(value);
-  constexpr double kLimit = std::is_signed_v<Int> ? 0x1p63 : 0x1p64;
-  return converted < kLimit && static_cast<Int>(converted) == value;
-}
-
-template <typename Int>
-bool AllExact(const arrow::ArrayData& data) {
-  constexpr Int kBound = Int{1} << kExactBits;
-  const Int* values = data.GetValues<Int>(1);
-  const uint8_t* validity =
-      data.GetNullCount() > 0 && data.buffers[0] ? data.buffers[0]->data() : nullptr;
-  constexpr int64_t kBlock = 1024;
-  for (int64_t begin = 0; begin < data.length; begin += kBlock) {
-    const int64_t end = std::min(begin + kBlock, data.length);
-    bool beyond = false;  // without branches, so that it is vectorised
-    for (int64_t i = begin; i < end; ++i) {
-      if constexpr (std::is_signed_v<Int>) {
-        beyond |= (values[i] > kBound) | (values[i] < -kBound);
-      } else {
-        beyond |= values[i] > kBound;
-      }
-    }
-    if (!beyond) continue;
-    for (int64_t i = begin; i < end; ++i) {
-      const bool valid = !validity || arrow::bit_util::GetBit(validity, data.offset + i);
-      if (valid && !IsExact(values[i])) return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<arrow::ArrayData>> WithNullSlots(
@@ -107,15 +70,6 @@ Result<std::shared_ptr<arrow::ArrayData>> WithNullSlots(
     default:
       return data;
   }
-}
-
-bool ExactAsDouble(const arrow::Array& column) {
-  if (column.type_id() == arrow::Type::INT64) return AllExact<int64_t>(*column.data());
-  if (column.type_id() == arrow::Type::UINT64) return AllExact<uint64_t>(*column.data());
-  if (column.type_id() == arrow::Type::DICTIONARY) {
-    return ExactAsDouble(*static_cast<const arrow::DictionaryArray&>(column).dictionary());
-  }
-  return true;  // 32 bits and fewer always are
 }
 
 }  // namespace hayate::frame

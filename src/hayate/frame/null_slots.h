@@ -14,8 +14,4 @@ namespace hayate::frame {
 Result<std::shared_ptr<arrow::ArrayData>> WithNullSlots(
     const std::shared_ptr<arrow::ArrayData>& data);
 
-/// Whether every value of an integer column, or of a dictionary of integers, has an exact double
-/// (nulls aside). True for other types.
-bool ExactAsDouble(const arrow::Array& column);
-
 }  // namespace hayate::frame

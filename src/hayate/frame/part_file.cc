@@ -5,17 +5,19 @@
 #include <arrow/type.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "hayate/frame/dictionary_merge.h"
 #include "hayate/frame/ipc_segment.h"
 #include "hayate/frame/null_slots.h"
+#include "hayate/frame/widening.h"
 
 namespace hayate::frame {
 
 struct PartFile::State {
   std::string path;
   Part part;
-  std::vector<bool> exact;  // by column
+  std::optional<WideningLimits> limits;
   // Almost always one. Batches with other dictionaries begin another, and all are merged at the
   // end.
   std::vector<std::unique_ptr<IpcSegment>> segments;
@@ -29,7 +31,7 @@ Result<std::unique_ptr<PartFile>> PartFile::Make(const std::string& dir, int64_t
   auto state = std::make_unique<State>();
   state->part.number = number;
   state->part.file = PartFileName(number, ".arrow");
-  state->exact.assign(static_cast<size_t>(schema->num_fields()), true);
+  state->limits.emplace(schema->num_fields());
   state->path = (std::filesystem::path(dir) / state->part.file).string();
   ARROW_ASSIGN_OR_RAISE(state->segments.emplace_back(), IpcSegment::Make(state->path, schema));
   state->part.schema = std::move(schema);
@@ -48,8 +50,6 @@ Status PartFile::Write(const arrow::RecordBatch& batch) {
   columns.reserve(static_cast<size_t>(batch.num_columns()));
   for (int i = 0; i < batch.num_columns(); ++i) {
     ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), WithNullSlots(batch.column_data(i)));
-    const auto index = static_cast<size_t>(i);
-    state_->exact[index] = state_->exact[index] && ExactAsDouble(*batch.column(i));
   }
   const auto filled = arrow::RecordBatch::Make(part.schema, batch.num_rows(), std::move(columns));
   if (!state_->segments.back()->Takes(*filled)) {
@@ -58,6 +58,7 @@ Status PartFile::Write(const arrow::RecordBatch& batch) {
                           IpcSegment::Make(state_->path, part.schema));
   }
   ARROW_RETURN_NOT_OK(state_->segments.back()->Write(*filled));
+  state_->limits->Add(batch);
   part.rows += batch.num_rows();
   return Status::OK();
 }
@@ -93,11 +94,7 @@ Result<Part> PartFile::Finish() {
   Part& part = state_->part;
   part.bytes = file.bytes();
   part.checksum = file.Checksum();
-  for (size_t i = 0; i < state_->exact.size(); ++i) {
-    if (!state_->exact[i]) {
-      part.inexact_as_double.push_back(part.schema->field(static_cast<int>(i))->name());
-    }
-  }
+  state_->limits->RecordIn(&part);
   return part;
 }
 

@@ -9,13 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <set>
 
 #include "hayate/base/file.h"
 #include "hayate/frame/file_sink.h"
 #include "hayate/frame/mapped_file.h"
-#include "hayate/frame/null_slots.h"
 #include "hayate/frame/sidecar.h"
+#include "hayate/frame/widening.h"
 #include "hayate/frame/writer.h"
 
 namespace hayate::frame {
@@ -31,23 +30,21 @@ int64_t SizeOf(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? static_cast<int64_t>(info.st_size) : -1;
 }
 
-// Rows, schema and exactness of an Arrow file that we did not write.
+// Rows, schema and widening limits of an Arrow file that we did not write.
 Status Describe(const std::string& path, Part* part) {
   ARROW_ASSIGN_OR_RAISE(auto bytes, MapFile(path));
   const auto file = std::make_shared<arrow::io::BufferReader>(std::move(bytes));
   ARROW_ASSIGN_OR_RAISE(const auto reader, arrow::ipc::RecordBatchFileReader::Open(file));
   part->schema = reader->schema();
   part->rows = 0;
-  std::set<std::string> inexact;
+  WideningLimits limits(part->schema->num_fields());
   for (int i = 0; i < reader->num_record_batches(); ++i) {
     ARROW_ASSIGN_OR_RAISE(const auto batch, reader->ReadRecordBatch(i));
     ARROW_RETURN_NOT_OK(batch->Validate());
     part->rows += batch->num_rows();
-    for (int column = 0; column < batch->num_columns(); ++column) {
-      if (!ExactAsDouble(*batch->column(column))) inexact.insert(batch->column_name(column));
-    }
+    limits.Add(*batch);
   }
-  part->inexact_as_double.assign(inexact.begin(), inexact.end());
+  limits.RecordIn(part);
   return Status::OK();
 }
 

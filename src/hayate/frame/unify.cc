@@ -20,15 +20,42 @@ std::shared_ptr<const arrow::KeyValueMetadata> Metadata(const arrow::Schema& sch
 // One column as the parts so far have agreed on it.
 struct Column {
   std::shared_ptr<arrow::Field> field;
-  const Part* first = nullptr;  // the part that first had this type
-  std::vector<const Part*> inexact;
-  int64_t seen = 0;  // parts that have the column
-};
+  const Part* first = nullptr;    // the part that first had this type
+  int64_t seen = 0;               // parts that have the column
+  const Part* inexact = nullptr;  // the first part with an integer that has no exact double
+  // The first part with a time that has no number in units finer than this one.
+  const Part* coarse = nullptr;
+  arrow::TimeUnit::type finest_unit = arrow::TimeUnit::NANO;
 
-bool IsInexact(const Part& part, const std::string& column) {
-  return std::find(part.inexact_as_double.begin(), part.inexact_as_double.end(), column) !=
-         part.inexact_as_double.end();
-}
+  void AddLimits(const Part& part) {
+    const auto& inexact_columns = part.inexact_as_double;
+    if (inexact == nullptr && std::find(inexact_columns.begin(), inexact_columns.end(),
+                                        field->name()) != inexact_columns.end()) {
+      inexact = &part;
+    }
+    const auto unit = part.finest_unit.find(field->name());
+    if (unit != part.finest_unit.end() && unit->second < finest_unit) {
+      coarse = &part;
+      finest_unit = unit->second;
+    }
+  }
+
+  // The part with a value that `type` cannot hold; null if there is none.
+  const Part* WithoutRoomIn(const arrow::DataType& type) const {
+    switch (type.id()) {
+      case arrow::Type::DOUBLE:
+        return inexact;
+      case arrow::Type::TIMESTAMP:
+        return static_cast<const arrow::TimestampType&>(type).unit() > finest_unit ? coarse
+                                                                                   : nullptr;
+      case arrow::Type::DURATION:
+        return static_cast<const arrow::DurationType&>(type).unit() > finest_unit ? coarse
+                                                                                  : nullptr;
+      default:
+        return nullptr;
+    }
+  }
+};
 
 Status Conflict(const std::string& stage, const Column& column, const Part& part,
                 const arrow::DataType& type, const std::string& reason) {
@@ -99,7 +126,7 @@ class Unifier {
   void Append(const Part& part, const std::shared_ptr<arrow::Field>& field) {
     index_[field->name()] = columns_.size();
     Column column{.field = field, .first = &part, .seen = 1};
-    if (IsInexact(part, field->name())) column.inexact.push_back(&part);
+    column.AddLimits(part);
     columns_.push_back(std::move(column));
   }
 
@@ -111,13 +138,13 @@ class Unifier {
     }
     Column& column = columns_[found->second];
     ++column.seen;
-    if (IsInexact(part, field->name())) column.inexact.push_back(&part);
+    column.AddLimits(part);
     const auto type = UnifyTypes(column.field->type(), field->type());
     if (!type) return Conflict(stage_, column, part, *field->type(), "");
-    if (arrow::is_floating(type->id()) && !column.inexact.empty()) {
+    if (const Part* unfit = column.WithoutRoomIn(InnermostType(*type))) {
       return Conflict(stage_, column, part, *field->type(),
-                      ", and part " + std::to_string(column.inexact.front()->number) +
-                          " holds an integer that a double cannot hold");
+                      ", and part " + std::to_string(unfit->number) + " holds a value that " +
+                          InnermostType(*type).ToString() + " cannot hold");
     }
     if (column.field->type()->id() == arrow::Type::NA) column.first = &part;
     column.field =

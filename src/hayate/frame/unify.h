@@ -11,11 +11,12 @@
 namespace hayate::frame {
 
 /// One schema for sibling parts: null → any, int → wider int, int → double if every integer is
-/// exact there, float → double, dictionary → its values merged, string → large_string, columns in
-/// the order of the first part; a column missing from a part is null there. A true conflict (string
-/// beside int64) is Fault::kUserCode at the first part that has it, naming column, both parts and
-/// both types. Schema metadata (pandas' own, for the index) is the first part's. Row labels
-/// (row_labels.h) that some part with rows lacks are left out.
+/// exact there, float → double, times → the finer unit if it has a number for each, dictionary →
+/// its values merged, string → large_string, columns in the order of the first part; a column
+/// missing from a part is null there. A true conflict (string beside int64) is Fault::kUserCode at
+/// the first part that has it, naming column, both parts and both types. Schema metadata (pandas'
+/// own, for the index) is the first part's. Row labels (row_labels.h) that some part with rows lacks
+/// are left out.
 Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& parts,
                                                     const std::string& stage);
 

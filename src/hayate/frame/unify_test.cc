@@ -2,14 +2,20 @@
 
 #include <arrow/array.h>
 #include <arrow/builder.h>
+#include <arrow/chunked_array.h>
+#include <arrow/json/from_string.h>
 #include <arrow/record_batch.h>
+#include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "hayate/frame/reader.h"
 #include "hayate/frame/row_labels.h"
+#include "hayate/frame/test_data_internal.h"
+#include "hayate/frame/writer.h"
 
 namespace hayate::frame {
 namespace {
@@ -51,7 +57,8 @@ TEST(Unify, WidensToTheLeastTypeThatHoldsBoth) {
       {decimal128(38, 0), decimal128(38, 9), decimal256(47, 9)},
       {timestamp(TimeUnit::SECOND), timestamp(TimeUnit::MICRO), timestamp(TimeUnit::MICRO)},
       {list(null()), list(utf8()), list(utf8())},
-      {list(int32()), large_list(int64()), large_list(int64())}};
+      {list(int32()), large_list(int64()), large_list(int64())},
+      {list(dictionary(int8(), utf8())), list(dictionary(int16(), utf8())), list(utf8())}};
   for (const auto& [a, b, expected] : cases) {
     const auto type = Unified(a, b);
     ASSERT_TRUE(type) << a->ToString() << " and " << b->ToString();
@@ -93,6 +100,70 @@ TEST(Unify, AnIntegerThatADoubleCannotHoldIsAConflict) {
   EXPECT_FALSE(UnifySchemas({doubles, integers}, "s").ok());
   integers.inexact_as_double.clear();
   EXPECT_TRUE(UnifySchemas({doubles, integers}, "s").ok());
+}
+
+// Writes each batch as a part and commits; the frame's first column, read back.
+Result<std::shared_ptr<arrow::ChunkedArray>> Sealed(
+    const std::vector<std::shared_ptr<arrow::Array>>& columns) {
+  const TestDirectory dir;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    const auto schema = arrow::schema({arrow::field("x", columns[i]->type())});
+    ARROW_ASSIGN_OR_RAISE(const auto writer,
+                          PartWriter::Make(dir.path(), static_cast<int64_t>(i), schema));
+    ARROW_RETURN_NOT_OK(
+        writer->Write(*arrow::RecordBatch::Make(schema, columns[i]->length(), {columns[i]})));
+    ARROW_RETURN_NOT_OK(writer->Finish().status());
+  }
+  ARROW_RETURN_NOT_OK(Commit(dir.path(), {.name = "s"}).status());
+  ARROW_ASSIGN_OR_RAISE(const auto reader, FrameReader::Open(dir.path()));
+  ARROW_ASSIGN_OR_RAISE(const auto table, reader->ReadTable());
+  ARROW_RETURN_NOT_OK(table->ValidateFull());
+  return table->column(0);
+}
+
+std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& type,
+                                       const std::string& json) {
+  return arrow::json::ArrayFromJSONString(type, json).ValueOrDie();
+}
+
+TEST(Unify, LooksAtTheValuesInsideDictionariesAndLists) {
+  const auto inexact = FromJson(arrow::int64(), "[1, 9007199254740993]");
+  const auto exact = FromJson(arrow::int64(), "[1, 1152921504606846976]");  // 2^60
+  const auto doubles = FromJson(arrow::float64(), "[0.5]");
+  const auto as_dictionary = [](const std::shared_ptr<arrow::Array>& values) {
+    return std::make_shared<arrow::DictionaryArray>(
+        arrow::dictionary(arrow::int8(), values->type()), FromJson(arrow::int8(), "[0]"), values);
+  };
+  const auto as_list = [](const std::shared_ptr<arrow::Array>& values) {
+    const auto offsets = FromJson(arrow::int32(), "[0, " + std::to_string(values->length()) + "]");
+    return arrow::ListArray::FromArrays(*offsets, *values).ValueOrDie();
+  };
+  EXPECT_FALSE(Sealed({as_dictionary(inexact), as_dictionary(doubles)}).ok());
+  EXPECT_FALSE(Sealed({as_list(doubles), as_list(inexact)}).ok());
+  EXPECT_FALSE(Sealed({as_dictionary(inexact), doubles}).ok());
+  EXPECT_TRUE(Sealed({as_dictionary(exact), as_dictionary(doubles)}).ok());
+  const auto lists = Sealed({as_list(exact), as_list(doubles)});
+  ASSERT_TRUE(lists.ok()) << lists.status();
+  const auto& first = static_cast<const arrow::ListArray&>(*(*lists)->chunk(0));
+  EXPECT_EQ(static_cast<const arrow::DoubleArray&>(*first.values()).Value(1), 0x1p60);
+}
+
+TEST(Unify, ATimeThatTheFinerUnitCannotHoldIsAConflict) {
+  const auto nanoseconds = FromJson(arrow::timestamp(arrow::TimeUnit::NANO), "[1]");
+  const auto last_second = FromJson(arrow::timestamp(arrow::TimeUnit::SECOND), "[253402300799]");
+  const auto conflict = Sealed({last_second, nanoseconds});
+  ASSERT_FALSE(conflict.ok());
+  EXPECT_EQ(FaultOf(conflict.status()), Fault::kUserCode);
+  EXPECT_NE(conflict.status().message().find("part 0 holds a value that timestamp[ns] cannot hold"),
+            std::string::npos)
+      << conflict.status();
+  EXPECT_TRUE(
+      Sealed({last_second, FromJson(arrow::timestamp(arrow::TimeUnit::MICRO), "[1]")}).ok());
+  EXPECT_TRUE(
+      Sealed({FromJson(arrow::timestamp(arrow::TimeUnit::SECOND), "[1, null]"), nanoseconds}).ok());
+  EXPECT_FALSE(Sealed({FromJson(arrow::duration(arrow::TimeUnit::MILLI), "[-9223372036855]"),
+                       FromJson(arrow::duration(arrow::TimeUnit::NANO), "[1]")})
+                   .ok());
 }
 
 TEST(Unify, ColumnsKeepTheFirstPartsOrderAndMissingOnesAreNull) {

@@ -74,10 +74,17 @@ TypePtr UnifyDictionaries(const TypePtr& left, const TypePtr& right) {
   return arrow::dictionary(index, values, a.ordered() && b.ordered());
 }
 
+// Arrow casts no dictionaries inside a list to others.
+TypePtr WithoutDictionary(const TypePtr& type) {
+  return type->id() == arrow::Type::DICTIONARY
+             ? static_cast<const arrow::DictionaryType&>(*type).value_type()
+             : type;
+}
+
 TypePtr UnifyLists(const TypePtr& left, const TypePtr& right) {
   const auto& a = left->field(0);
   const auto& b = right->field(0);
-  const TypePtr values = UnifyTypes(a->type(), b->type());
+  const TypePtr values = UnifyTypes(WithoutDictionary(a->type()), WithoutDictionary(b->type()));
   if (!values) return nullptr;
   const auto field = a->WithType(values)->WithNullable(a->nullable() || b->nullable());
   const bool large =
@@ -123,6 +130,13 @@ TypePtr UnifyTypes(const TypePtr& left, const TypePtr& right) {
   }
   if (IsList(a) && IsList(b)) return UnifyLists(left, right);
   return nullptr;
+}
+
+const arrow::DataType& InnermostType(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DICTIONARY) {
+    return InnermostType(*static_cast<const arrow::DictionaryType&>(type).value_type());
+  }
+  return IsList(type.id()) ? InnermostType(*type.field(0)->type()) : type;
 }
 
 }  // namespace hayate::frame

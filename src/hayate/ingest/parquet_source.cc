@@ -19,6 +19,7 @@
 
 #include "hayate/base/file.h"
 #include "hayate/frame/unify.h"
+#include "hayate/frame/unify_types.h"
 
 namespace hayate::ingest {
 namespace {
@@ -245,7 +246,7 @@ Status ParquetSource::UnifySchemas() {
     part.schema = schema;
     // Their values have not been looked at: 64-bit integers do not become double unseen.
     for (const auto& field : schema->fields()) {
-      const auto id = field->type()->id();
+      const auto id = frame::InnermostType(*field->type()).id();
       if (id == arrow::Type::INT64 || id == arrow::Type::UINT64) {
         part.inexact_as_double.push_back(field->name());
       }
