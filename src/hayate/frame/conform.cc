@@ -41,11 +41,12 @@ Result<ArrayPtr> CastDictionary(const arrow::DictionaryArray& column, const Type
 }
 
 Result<ArrayPtr> Convert(const ArrayPtr& column, const TypePtr& type) {
-  if (column->length() == 0) return arrow::MakeEmptyArray(type);
   if (column->type_id() == arrow::Type::NA) return arrow::MakeArrayOfNull(type, column->length());
+  // Without rows, too: all batches of a part keep one dictionary.
   if (column->type_id() == arrow::Type::DICTIONARY) {
     return CastDictionary(static_cast<const arrow::DictionaryArray&>(*column), type);
   }
+  if (column->length() == 0) return arrow::MakeEmptyArray(type);
   return CastDense(column, type);
 }
 

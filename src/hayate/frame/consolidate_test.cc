@@ -95,6 +95,20 @@ TEST_F(ConsolidateTest, DictionariesAreMergedAndTheirIndicesWiden) {
   EXPECT_EQ(type.index_type()->id(), arrow::Type::INT16);
 }
 
+TEST_F(ConsolidateTest, ADictionaryIsFoundThoughItsFirstBatchHasNoRows) {
+  const auto narrow = LabelledBatch({5, 6, 7});
+  MustWrite(0, {narrow->Slice(0, 0), narrow});
+  const auto wide = LabelledBatch({8, 9});
+  const auto schema =
+      arrow::schema({wide->schema()->field(0),
+                     arrow::field("label", arrow::dictionary(arrow::int16(), arrow::utf8()))});
+  MustWrite(1, {ConformTo(*wide, schema).ValueOrDie()});
+  ASSERT_TRUE(Commit(dir_.path(), {}).ok());
+  const auto whole = OnlyBatch(Consolidate(dir_.path(), 1).ValueOrDie());
+  ASSERT_TRUE(whole->ValidateFull().ok()) << whole->ValidateFull();
+  for (int64_t i = 0; i < 5; ++i) EXPECT_EQ(LabelAt(*whole, i), LabelOf(5 + i, 100));
+}
+
 TEST_F(ConsolidateTest, AnEmptyFrameGivesAnEmptyBatch) {
   auto writer = PartWriter::Make(dir_.path(), 0, TestSchema()).ValueOrDie();
   ASSERT_TRUE(writer->Finish().ok());
