@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hayate.mapping import MappedFile, find_mapping
 from hayate.storable import storable
@@ -193,7 +194,7 @@ class _Converter:
         return values.view(dtype)
 
     def _categories(self, column: pa.ChunkedArray) -> Any:
-        column = column.unify_dictionaries() if column.num_chunks > 1 else column
+        column, ordered = _with_one_dictionary(column)
         if column.num_chunks == 0:
             values = pa.array([], column.type.value_type)
         else:
@@ -202,6 +203,7 @@ class _Converter:
             # Arrow allows this, pandas does not.
             column = column.cast(column.type.value_type).dictionary_encode().unify_dictionaries()
             values = column.chunk(0).dictionary if column.num_chunks else values.slice(0, 0)
+            ordered = False
         indices = pa.chunked_array(
             [chunk.indices for chunk in column.chunks], column.type.index_type
         )
@@ -211,7 +213,7 @@ class _Converter:
         if column.null_count:
             codes[_null_mask(column)] = -1
         return pd.Categorical.from_codes(
-            codes, categories=pd.Index(values.to_pandas()), ordered=column.type.ordered
+            codes, categories=pd.Index(values.to_pandas()), ordered=ordered
         )
 
     def _values(self, column: pa.ChunkedArray, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -270,6 +272,20 @@ def _null_mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
         else:
             masks.append(_bits(validity, chunk.offset, len(chunk)) == 0)
     return np.concatenate(masks) if masks else np.zeros(0, dtype=np.bool_)
+
+
+def _with_one_dictionary(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, bool]:
+    """All chunks with one dictionary, and whether it is ordered: only if one chunk's dictionary has
+    the values of all others in their order."""
+    if column.num_chunks < 2 or not column.type.ordered:
+        return column.unify_dictionaries(), column.type.ordered
+    longest = max(column.chunks, key=lambda chunk: len(chunk.dictionary))
+    for chunk in column.chunks:
+        places = pc.index_in(chunk.dictionary, value_set=longest.dictionary)
+        if places.null_count or (np.diff(places.to_numpy()) <= 0).any():
+            return column.unify_dictionaries(), False
+    # First comes what shall be the dictionary of all.
+    return pa.chunked_array([longest.slice(0, 0), *column.chunks]).unify_dictionaries(), True
 
 
 def _booleans(column: pa.ChunkedArray, original: str) -> Any:

@@ -235,6 +235,31 @@ def test_dictionaries_of_parts_are_merged() -> None:
     assert back["c"].tolist() == ["a", "b", "c", "a"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "categories"),
+    [
+        (["a", "c"], ["a", "b", "c"], ["a", "b", "c"]),
+        (["a", "b"], ["a", "b"], ["a", "b"]),
+        (["a", "b"], ["b", "a"], None),
+        (["a", "b"], ["c", "d"], None),
+    ],
+)
+def test_order_of_categories_stays_only_where_one_part_has_that_of_all(
+    first: list[str], second: list[str], categories: list[str] | None
+) -> None:
+    chunks = [
+        pa.DictionaryArray.from_arrays(
+            pa.array([*range(len(values)), None], pa.int8()), pa.array(values), ordered=True
+        )
+        for values in (first, second)
+    ]
+    back = to_pandas(pa.table({"c": pa.chunked_array(chunks)}))["c"]
+    assert back.dropna().tolist() == first + second
+    assert back.isna().sum() == 2
+    assert back.cat.ordered == (categories is not None)
+    assert categories is None or back.cat.categories.tolist() == categories
+
+
 def test_polars_frame_becomes_types_that_frames_store() -> None:
     frame = pl.DataFrame(
         {"s": ["a", None], "c": pl.Series(["x", "y"], dtype=pl.Categorical), "n": [1, None]}

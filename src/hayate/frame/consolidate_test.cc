@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <thread>
+#include <tuple>
 
 #include "hayate/base/file.h"
 #include "hayate/frame/reader.h"
@@ -107,6 +108,47 @@ TEST_F(ConsolidateTest, ADictionaryIsFoundThoughItsFirstBatchHasNoRows) {
   const auto whole = OnlyBatch(Consolidate(dir_.path(), 1).ValueOrDie());
   ASSERT_TRUE(whole->ValidateFull().ok()) << whole->ValidateFull();
   for (int64_t i = 0; i < 5; ++i) EXPECT_EQ(LabelAt(*whole, i), LabelOf(5 + i, 100));
+}
+
+TEST_F(ConsolidateTest, AnOrderStaysOnlyIfOneDictionaryHasThoseOfAll) {
+  using Values = std::vector<std::string>;
+  const auto ordered = [](const Values& values) {
+    arrow::StringBuilder dictionary;
+    EXPECT_TRUE(dictionary.AppendValues(values).ok());
+    arrow::Int8Builder indices;
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_TRUE(indices.Append(static_cast<int8_t>(i)).ok());
+    }
+    const auto type = arrow::dictionary(arrow::int8(), arrow::utf8(), /*ordered=*/true);
+    const auto column = std::make_shared<arrow::DictionaryArray>(
+        type, indices.Finish().ValueOrDie(), dictionary.Finish().ValueOrDie());
+    return arrow::RecordBatch::Make(arrow::schema({arrow::field("label", type)}), column->length(),
+                                    {column});
+  };
+  const Values both = {"a", "b", "c"};
+  const std::vector<std::tuple<Values, Values, bool>> cases = {
+      {{"a", "c"}, both, true},        {both, {"b", "c"}, true},        {both, both, true},
+      {{"a", "b"}, {"b", "a"}, false}, {{"a", "b"}, {"c", "d"}, false}, {both, {"c", "a"}, false}};
+  for (const auto& [first, second, stays] : cases) {
+    ASSERT_TRUE(ClearFrame(dir_.path()).ok());
+    MustWrite(0, {ordered(first)});
+    MustWrite(1, {ordered(second)});
+    ASSERT_TRUE(Commit(dir_.path(), {}).ok());
+    const auto whole = OnlyBatch(Consolidate(dir_.path(), 1).ValueOrDie());
+    const auto& column = static_cast<const arrow::DictionaryArray&>(*whole->column(0));
+    EXPECT_EQ(static_cast<const arrow::DictionaryType&>(*column.type()).ordered(), stays);
+    Values labels = first;
+    labels.insert(labels.end(), second.begin(), second.end());
+    for (size_t i = 0; i < labels.size(); ++i) {
+      EXPECT_EQ(LabelAt(*whole, static_cast<int64_t>(i)), labels[i]);
+    }
+    if (stays) {
+      EXPECT_EQ(column.dictionary()->ToString(),
+                static_cast<const arrow::DictionaryArray&>(*ordered(both)->column(0))
+                    .dictionary()
+                    ->ToString());
+    }
+  }
 }
 
 TEST_F(ConsolidateTest, AnEmptyFrameGivesAnEmptyBatch) {

@@ -8,6 +8,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "hayate/frame/reader.h"
@@ -57,16 +59,35 @@ void TransposeAny(const arrow::Array& indices, const int32_t* map, int32_t* out)
   }
 }
 
+bool IsIncreasing(const arrow::Buffer& map) {
+  const auto* const begin = reinterpret_cast<const int32_t*>(map.data());
+  const auto* const end = begin + map.size() / static_cast<int64_t>(sizeof(int32_t));
+  return std::adjacent_find(begin, end, std::greater_equal<>()) == end;
+}
+
 const arrow::Array& DictionaryOf(const arrow::RecordBatch& batch, int column) {
   return *static_cast<const arrow::DictionaryArray&>(*batch.column(column)).dictionary();
 }
 
 }  // namespace
 
+Status DictionaryMerge::Unify(int column, const std::vector<BatchPtr>& samples,
+                              const std::vector<size_t>& parts, Column* merged) const {
+  const auto& type = static_cast<const arrow::DictionaryType&>(*schema_->field(column)->type());
+  ARROW_ASSIGN_OR_RAISE(const auto unifier, arrow::DictionaryUnifier::Make(type.value_type()));
+  merged->transpose.resize(samples.size());
+  for (const size_t part : parts) {
+    ARROW_RETURN_NOT_OK(
+        unifier->Unify(DictionaryOf(*samples[part], column), &merged->transpose[part]));
+  }
+  std::shared_ptr<arrow::DataType> smallest;
+  return unifier->GetResult(&smallest, &merged->dictionary);
+}
+
 Result<DictionaryMerge::Column> DictionaryMerge::MergeColumn(int column,
                                                              const std::vector<BatchPtr>& samples) {
   const auto type = std::static_pointer_cast<arrow::DictionaryType>(schema_->field(column)->type());
-  Column merged;
+  Column merged{.ordered = type->ordered()};
   bool same = true;
   const arrow::Array* first = nullptr;
   for (const BatchPtr& sample : samples) {
@@ -85,15 +106,26 @@ Result<DictionaryMerge::Column> DictionaryMerge::MergeColumn(int column,
     ARROW_ASSIGN_OR_RAISE(merged.dictionary, arrow::MakeEmptyArray(type->value_type()));
   }
   if (same) return merged;
-  ARROW_ASSIGN_OR_RAISE(const auto unifier, arrow::DictionaryUnifier::Make(type->value_type()));
-  merged.transpose.resize(samples.size());
+  std::vector<size_t> parts;
   for (size_t part = 0; part < samples.size(); ++part) {
-    if (!samples[part]) continue;
-    ARROW_RETURN_NOT_OK(
-        unifier->Unify(DictionaryOf(*samples[part], column), &merged.transpose[part]));
+    if (samples[part]) parts.push_back(part);
   }
-  std::shared_ptr<arrow::DataType> smallest;
-  ARROW_RETURN_NOT_OK(unifier->GetResult(&smallest, &merged.dictionary));
+  if (merged.ordered) {
+    // An order stays where one dictionary has the values of all others in their order.
+    std::vector<size_t> longest_first = parts;
+    std::stable_sort(longest_first.begin(), longest_first.end(), [&](size_t a, size_t b) {
+      return DictionaryOf(*samples[a], column).length() >
+             DictionaryOf(*samples[b], column).length();
+    });
+    ARROW_RETURN_NOT_OK(Unify(column, samples, longest_first, &merged));
+    const int64_t longest = DictionaryOf(*samples[longest_first.front()], column).length();
+    merged.ordered = merged.dictionary->length() == longest &&
+                     std::all_of(parts.begin(), parts.end(), [&](size_t part) {
+                       return IsIncreasing(*merged.transpose[part]);
+                     });
+    if (merged.ordered) return merged;
+  }
+  ARROW_RETURN_NOT_OK(Unify(column, samples, parts, &merged));
   return merged;
 }
 
@@ -115,7 +147,7 @@ Result<DictionaryMerge> DictionaryMerge::Make(const std::shared_ptr<arrow::Schem
     const auto index = WideEnough(type.index_type(), column->dictionary->length());
     ARROW_ASSIGN_OR_RAISE(
         merge.schema_, merge.schema_->SetField(i, field->WithType(arrow::dictionary(
-                                                      index, type.value_type(), type.ordered()))));
+                                                      index, type.value_type(), column->ordered))));
     merge.columns_[static_cast<size_t>(i)] = std::make_unique<Column>(*std::move(column));
   }
   return merge;

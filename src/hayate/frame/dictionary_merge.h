@@ -12,8 +12,9 @@ namespace hayate::frame {
 class FrameReader;
 
 /// Gives the dictionary columns of several parts one dictionary each: its values in the order in
-/// which the parts, in order, bring them. (Within a part all batches have the same dictionary.)
-/// Immutable once made; any number of threads.
+/// which the parts, in order, bring them. An ordered column stays so only if one part's dictionary
+/// has the values of all others in their order: then it is that one. (Within a part all batches
+/// have the same dictionary.) Immutable once made; any number of threads.
 class DictionaryMerge {
  public:
   /// `samples`: of each part any batch, of `schema`; null for a part without batches.
@@ -24,7 +25,8 @@ class DictionaryMerge {
   static Result<DictionaryMerge> Make(const FrameReader& frame,
                                       const std::shared_ptr<arrow::Schema>& schema);
 
-  /// The schema that merged batches have: indices are wider where more values need it.
+  /// The schema that merged batches have: indices are wider where more values need it,
+  /// and a column whose parts are ordered differently is not ordered.
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
   /// The merged dictionary of a dictionary column.
@@ -44,8 +46,11 @@ class DictionaryMerge {
     std::shared_ptr<arrow::Array> dictionary;
     /// By part: old index → new, int32. Empty when every part has this dictionary already.
     std::vector<std::shared_ptr<arrow::Buffer>> transpose;
+    bool ordered = false;
   };
 
+  Status Unify(int column, const std::vector<std::shared_ptr<arrow::RecordBatch>>& samples,
+               const std::vector<size_t>& parts, Column* merged) const;
   Result<Column> MergeColumn(int column,
                              const std::vector<std::shared_ptr<arrow::RecordBatch>>& samples);
 
