@@ -27,30 +27,55 @@ std::vector<std::string> Components(const fs::path& path) {
   return components;
 }
 
-// Every path below `prefix` that matches components[at…]; regular files only at the end.
+// A name that has a bracket in it is that name, where it is there: as a pattern it would not even
+// match itself.
+bool IsLiteral(const fs::path& prefix, const std::string& component) {
+  if (!HasWildcard(component)) return true;
+  struct stat info;
+  return fnmatch(component.c_str(), component.c_str(), FNM_PERIOD) != 0 &&
+         lstat((prefix / component).c_str(), &info) == 0;
+}
+
+enum class Kind { kMissing, kFolder, kOther };
+
+// What cannot be looked at (a dangling link, a loop of links) may be data: an error, not nothing.
+Result<Kind> KindOf(const fs::path& path) {
+  struct stat info;
+  const bool is_there = lstat(path.c_str(), &info) == 0;
+  if (!is_there && (errno == ENOENT || errno == ENOTDIR)) return Kind::kMissing;
+  if (!is_there || stat(path.c_str(), &info) != 0) {
+    return FailErrno(errno, "cannot read what the pattern matches", {.object = path.string()});
+  }
+  return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kOther;
+}
+
+// Every path below `prefix` that matches components[at…]; no folders at the end.
 Status Expand(const fs::path& prefix, const std::vector<std::string>& components, size_t at,
               int depth, std::vector<std::string>* found) {
   if (depth > kMaxDepth) {
     return Fail(Fault::kInput, "folders are nested too deeply", {.object = prefix.string()},
                 "Look for a link that points to a folder above it, or write a narrower pattern.");
   }
-  std::error_code error;
+  if (at < components.size() && IsLiteral(prefix, components[at])) {
+    return Expand(prefix / components[at], components, at + 1, depth, found);
+  }
+  ARROW_ASSIGN_OR_RAISE(const Kind kind, KindOf(prefix));
   if (at == components.size()) {
-    if (fs::is_regular_file(prefix, error)) found->push_back(prefix.string());
+    if (kind == Kind::kOther) found->push_back(prefix.string());
     return Status::OK();
   }
-  const std::string& component = components[at];
-  if (!HasWildcard(component)) return Expand(prefix / component, components, at + 1, depth, found);
-  if (!fs::is_directory(prefix, error)) return Status::OK();
+  if (kind != Kind::kFolder) return Status::OK();
 
+  const std::string& component = components[at];
   const bool any_depth = component == "**";
   if (any_depth) ARROW_RETURN_NOT_OK(Expand(prefix, components, at + 1, depth, found));
   ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(prefix.string()));
   for (const std::string& name : names) {
     if (any_depth) {
-      if (name[0] != '.' && fs::is_directory(prefix / name, error)) {
-        ARROW_RETURN_NOT_OK(Expand(prefix / name, components, at, depth + 1, found));
-      }
+      if (name[0] == '.') continue;
+      ARROW_ASSIGN_OR_RAISE(const Kind below, KindOf(prefix / name));
+      if (below != Kind::kFolder) continue;
+      ARROW_RETURN_NOT_OK(Expand(prefix / name, components, at, depth + 1, found));
     } else if (fnmatch(component.c_str(), name.c_str(), FNM_PERIOD) == 0) {
       ARROW_RETURN_NOT_OK(Expand(prefix / name, components, at + 1, depth + 1, found));
     }
@@ -67,6 +92,10 @@ Result<Object> Stat(const std::string& path) {
   if (S_ISDIR(info.st_mode)) {
     return Fail(Fault::kInput, "the input is a folder, not a file", {.object = path},
                 "Name its files, for example with a pattern: " + path + "/*.csv.gz");
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return Fail(Fault::kInput, "the input is no regular file: a pipe or a device is read only once",
+                {.object = path}, "Write it to a file first, then name that.");
   }
   constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
   return Object{.uri = path,
@@ -101,9 +130,7 @@ Result<std::vector<Object>> List(const std::vector<std::string>& patterns,
   for (const std::string& pattern : patterns) {
     const std::string full = (fs::path(base) / pattern).lexically_normal().string();
     std::vector<std::string> paths;
-    std::error_code error;
-    // A file whose name has a bracket in it is that file, whatever a pattern would say.
-    if (!HasWildcard(full) || fs::is_regular_file(full, error)) {
+    if (!HasWildcard(full)) {
       paths.push_back(full);
     } else {
       ARROW_RETURN_NOT_OK(Expand("/", Components(full), 0, 0, &paths));

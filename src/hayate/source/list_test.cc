@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -52,6 +54,45 @@ TEST_F(ListTest, DoubleStarReachesEveryDepth) {
 
 TEST_F(ListTest, FileWithABracketInItsNameIsThatFile) {
   EXPECT_EQ(Names({"odd[1].csv"}), (Strings{"odd[1].csv"}));
+}
+
+TEST_F(ListTest, FolderWithABracketInItsNameIsThatFolder) {
+  ASSERT_TRUE(MakeDirectories(dir_ + "/day[1]").ok());
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/day[1]/a.csv", "a").ok());
+  EXPECT_EQ(Names({"day[1]/*.csv"}), (Strings{"day[1]/a.csv"}));
+  EXPECT_EQ(Names({"day[1]/a.csv"}), (Strings{"day[1]/a.csv"}));
+}
+
+// A shell leaves such a file behind where a pattern matched nothing.
+TEST_F(ListTest, FileNamedAsThePatternHidesNoOther) {
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/a-*.csv", "a").ok());
+  EXPECT_EQ(Names({"a-*.csv"}), (Strings{"a-*.csv", "a-10.csv", "a-2.csv"}));
+}
+
+TEST_F(ListTest, MatchThatCannotBeReadIsNamedAndFoldersAreSkipped) {
+  ASSERT_TRUE(MakeDirectories(dir_ + "/folder.csv").ok());
+  EXPECT_EQ(Names({"*[12].csv"}), (Strings{"a-2.csv", "b-1.csv"}));
+  const std::string link = dir_ + "/a-3.csv";
+  for (const char* target : {"gone.csv", "a-3.csv"}) {
+    ASSERT_EQ(symlink(target, link.c_str()), 0);
+    for (const char* pattern : {"*.csv", "**/*.csv"}) {
+      const auto objects = List({pattern}, dir_);
+      ASSERT_FALSE(objects.ok()) << target;
+      EXPECT_EQ(FaultDetail::Get(objects.status())->where().object, link);
+    }
+    ASSERT_EQ(unlink(link.c_str()), 0);
+  }
+  EXPECT_EQ(Names({"*/a-3.csv"}), (Strings{"sub/a-3.csv"})) << "other folders have none";
+}
+
+TEST_F(ListTest, PipeIsAnErrorThatSaysToWriteAFileFirst) {
+  ASSERT_EQ(mkfifo((dir_ + "/pipe.csv").c_str(), 0600), 0);
+  for (const char* pattern : {"pipe.csv", "p*.csv"}) {
+    const auto objects = List({pattern}, dir_);
+    ASSERT_FALSE(objects.ok());
+    EXPECT_EQ(FaultOf(objects.status()), Fault::kInput);
+    EXPECT_NE(FormatForUser(objects.status()).find("Write it to a file first"), std::string::npos);
+  }
 }
 
 TEST_F(ListTest, WhatMatchesNothingIsNamed) {

@@ -23,13 +23,15 @@ struct Object {
 Json ToJson(const Object& object);
 Result<Object> ObjectFromJson(const Json& json);
 
-/// A file as it is now. Fault::kInput if it is not there or is a folder.
+/// A file as it is now. Fault::kInput if it is not there or is no regular file.
 Result<Object> Stat(const std::string& path);
 
 /// Expands paths and globs (`*`, `?`, `[…]`, `**` for any depth) into files, in the order of
 /// `patterns` and by name within one. Hidden files are matched only by a pattern that starts with a
-/// dot there. A path that does not exist or a glob without a match is an error (Fault::kInput) that
-/// names the pattern. Each file once. `base` is what relative patterns are relative to.
+/// dot there, folders by none; a name with a bracket that is there literally is that name. A path
+/// that does not exist or a glob without a match is an error (Fault::kInput) that names the
+/// pattern; so is a match that is no readable file (a link to nothing, a pipe). Each file once.
+/// `base` is what relative patterns are relative to.
 Result<std::vector<Object>> List(const std::vector<std::string>& patterns, const std::string& base);
 
 /// Opens a local file for reading in order, from any one thread.
