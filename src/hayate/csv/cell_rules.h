@@ -12,17 +12,19 @@ namespace hayate::csv {
 
 /// The spellings of nulls and booleans, ready for use.
 struct CellRules {
-  explicit CellRules(const ReadOptions& options)
-      : nulls(options.null_values),
-        true_values(options.true_values),
-        false_values(options.false_values) {}
+  explicit CellRules(const ReadOptions& options);
 
   bool IsTrue(std::string_view text) const { return Contains(true_values, text); }
   bool IsFalse(std::string_view text) const { return Contains(false_values, text); }
 
+  /// Whether inference takes it for a boolean: not where it is a value of another type as well, so
+  /// that a type does not depend on which cells were looked at. Integers may be both (classify.h).
+  bool IsInferredBool(std::string_view text) const { return Contains(inferred_bools, text); }
+
   NullSpellings nulls;
   std::vector<std::string> true_values;
   std::vector<std::string> false_values;
+  std::vector<std::string> inferred_bools;
 
  private:
   static bool Contains(const std::vector<std::string>& values, std::string_view text) {

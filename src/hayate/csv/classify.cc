@@ -22,12 +22,19 @@ size_t DigitsAt(std::string_view text, size_t at) {
   return at - start;
 }
 
-CellClass ClassOfInteger(std::string_view text) {
+CellClass ClassOfInteger(std::string_view text, const CellRules& rules) {
   int64_t value = 0;
   if (ParseInteger(text, &value) == ParseFault::kNone) {
-    return IsExactInDouble(value) ? CellClass::kInteger : CellClass::kInexactInteger;
+    if (!IsExactInDouble(value)) return CellClass::kInexactInteger;
+    return rules.IsInferredBool(text) ? CellClass::kBoolInteger : CellClass::kInteger;
   }
   return IsExactInDouble(text) ? CellClass::kBigInteger : CellClass::kInexactBigInteger;
+}
+
+bool IsCode(std::string_view text) {
+  const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+  const size_t digits = DigitsAt(text, sign);
+  return digits > 0 && sign + digits == text.size() && (text[0] == '+' || text[sign] == '0');
 }
 
 }  // namespace
@@ -81,7 +88,7 @@ bool IsExactInDouble(std::string_view plain_integer) {
 CellClass Classify(std::string_view text, const CellRules& rules) {
   switch (PlainFormOf(text)) {
     case PlainForm::kInteger:
-      return ClassOfInteger(text);
+      return ClassOfInteger(text, rules);
     case PlainForm::kReal: {
       double value = 0;
       return ParseDouble(text, &value) == ParseFault::kNone ? CellClass::kReal : CellClass::kText;
@@ -89,7 +96,8 @@ CellClass Classify(std::string_view text, const CellRules& rules) {
     case PlainForm::kNone:
       break;
   }
-  if (rules.IsTrue(text) || rules.IsFalse(text)) return CellClass::kBool;
+  if (rules.IsInferredBool(text)) return CellClass::kBool;
+  if (IsCode(text)) return CellClass::kCode;
   if (text.empty() || text[0] == '+') return CellClass::kText;
   if (IsNanOrInfinity(text)) return CellClass::kNan;
   int32_t days = 0;

@@ -10,6 +10,7 @@ namespace hayate::csv {
 /// What an inferred column's value looks like. A set of them (one bit each) decides the type.
 enum class CellClass : uint8_t {
   kBool,
+  kBoolInteger,        ///< a kInteger that the options name as a spelling of true or false
   kInteger,            ///< fits int64 and is exact in double
   kInexactInteger,     ///< fits int64 and is not exact in double
   kBigInteger,         ///< does not fit int64 and is exact in double
@@ -19,10 +20,11 @@ enum class CellClass : uint8_t {
   kDate,
   kDateTime,   ///< date and time without a zone, to the microsecond
   kTimestamp,  ///< date and time with a zone, to the microsecond
-  kText,       ///< everything else: codes with leading zeros, +1, the empty string too
+  kCode,       ///< digits that are no number: with a leading zero or a plus sign
+  kText,       ///< everything else, the empty string too
 };
 
-inline constexpr int kCellClasses = 11;
+inline constexpr int kCellClasses = 13;
 
 /// A set of CellClass.
 using ClassSet = uint32_t;

@@ -49,7 +49,7 @@ Result<ConvertedColumn> ConvertWith(const Column& column, Parse parse) {
   return result;
 }
 
-Result<ConvertedColumn> ConvertBool(const Column& column) {
+Result<ConvertedColumn> ConvertBool(const Column& column, bool inferred) {
   const int64_t rows = column.block.rows;
   ConvertedColumn result;
   ARROW_ASSIGN_OR_RAISE(Validity validity, Validity::Make(rows));
@@ -59,6 +59,7 @@ Result<ConvertedColumn> ConvertBool(const Column& column) {
       column.block, column.field, column.rules, &result.bad,
       [&](int64_t row) { validity.SetNull(row); },
       [&](int64_t row, std::string_view text) {
+        if (inferred && !column.rules.IsInferredBool(text)) return ParseFault::kSyntax;
         if (column.rules.IsTrue(text)) {
           bits->mutable_data()[row / 8] |= static_cast<uint8_t>(1U << (row % 8));
           return ParseFault::kNone;
@@ -176,7 +177,7 @@ Result<ConvertedColumn> ConvertFixed(const TextBlock& block, int field, const Ty
   const Column column{block, field, type, rules};
   switch (type->id()) {
     case arrow::Type::BOOL:
-      return ConvertBool(column);
+      return ConvertBool(column, inferred);
     case arrow::Type::INT8:
       return ConvertInteger<int8_t>(column);
     case arrow::Type::INT16:

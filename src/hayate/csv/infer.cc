@@ -12,14 +12,14 @@
 namespace hayate::csv {
 namespace {
 
+constexpr ClassSet kBoolClasses = SetOf(CellClass::kBool) | SetOf(CellClass::kBoolInteger);
 constexpr ClassSet kInt64Classes = SetOf(CellClass::kInteger) | SetOf(CellClass::kInexactInteger);
 constexpr ClassSet kExactNumbers = SetOf(CellClass::kInteger) | SetOf(CellClass::kBigInteger) |
                                    SetOf(CellClass::kReal) | SetOf(CellClass::kNan);
 constexpr ClassSet kInexact =
     SetOf(CellClass::kInexactInteger) | SetOf(CellClass::kInexactBigInteger);
 
-bool IsString(ClassSet classes) {
-  const auto type = TypeOf(classes);
+bool IsString(const std::shared_ptr<arrow::DataType>& type) {
   return type != nullptr && type->id() == arrow::Type::STRING;
 }
 
@@ -42,26 +42,27 @@ void ColumnEvidence::Add(CellClass cell_class, CellPlace place) {
   classes_ |= SetOf(cell_class);
 }
 
-void ColumnEvidence::Merge(const ColumnEvidence& other, ClassSet fixed) {
+void ColumnEvidence::Merge(const ColumnEvidence& other) {
   for (int i = 0; i < kCellClasses; ++i) {
     const auto cell_class = static_cast<CellClass>(i);
-    if ((other.classes_ & SetOf(cell_class)) == 0) continue;
-    if ((classes_ & fixed & SetOf(cell_class)) != 0) continue;
-    Add(cell_class, other.first(cell_class));
+    if ((other.classes_ & SetOf(cell_class)) != 0) Add(cell_class, other.first(cell_class));
   }
 }
 
 std::shared_ptr<arrow::DataType> TypeOf(ClassSet classes) {
   if (classes == 0) return nullptr;
-  if ((classes & ~kInt64Classes) == 0) return arrow::int64();
-  const bool has_integer = (classes & SetOf(CellClass::kInteger)) != 0;
-  const bool has_real = (classes & SetOf(CellClass::kReal)) != 0;
-  const bool has_nan = (classes & SetOf(CellClass::kNan)) != 0;
-  // Words for NaN alone may be names; beside numbers they are numbers.
-  if ((classes & ~kExactNumbers) == 0 && (has_real || (has_nan && has_integer))) {
-    return arrow::float64();
+  if ((classes & ~kBoolClasses) == 0) return arrow::boolean();
+  if ((classes & SetOf(CellClass::kBoolInteger)) != 0) {
+    classes = (classes & ~SetOf(CellClass::kBoolInteger)) | SetOf(CellClass::kInteger);
   }
-  if (classes == SetOf(CellClass::kBool)) return arrow::boolean();
+  if ((classes & ~kInt64Classes) == 0) return arrow::int64();
+  if ((classes & ~kExactNumbers) == 0) {
+    const bool has_integer = (classes & SetOf(CellClass::kInteger)) != 0;
+    const bool has_real = (classes & SetOf(CellClass::kReal)) != 0;
+    const bool has_nan = (classes & SetOf(CellClass::kNan)) != 0;
+    // Words for NaN alone may be names; beside numbers they are numbers.
+    return has_real || (has_nan && has_integer) ? arrow::float64() : nullptr;
+  }
   if (classes == SetOf(CellClass::kDate)) return arrow::date32();
   if (classes == SetOf(CellClass::kDateTime)) return arrow::timestamp(arrow::TimeUnit::MICRO);
   if (classes == SetOf(CellClass::kTimestamp)) {
@@ -70,31 +71,35 @@ std::shared_ptr<arrow::DataType> TypeOf(ClassSet classes) {
   return arrow::utf8();
 }
 
-std::optional<std::string> WideningWarning(const std::string& column,
-                                           const ColumnEvidence& evidence, ClassSet sampled) {
-  const ClassSet classes = evidence.classes();
-  constexpr ClassSet kText = SetOf(CellClass::kText);
-  const bool one_class = (classes & (classes - 1)) == 0;
-  if (!IsString(classes) || one_class || (sampled & kText) != 0) return std::nullopt;
-  // Nothing but nulls in the sample, and then text: no one was promised anything else.
-  if (sampled == 0 && (classes & kText) != 0) return std::nullopt;
+std::shared_ptr<arrow::DataType> FinalTypeOf(ClassSet classes) {
+  auto type = TypeOf(classes);
+  return type == nullptr && classes != 0 ? arrow::utf8() : type;
+}
 
+std::optional<std::string> WideningWarning(const std::string& column,
+                                           const ColumnEvidence& evidence) {
+  const ClassSet classes = evidence.classes();
+  if (!IsString(FinalTypeOf(classes)) || (classes & SetOf(CellClass::kCode)) != 0) {
+    return std::nullopt;
+  }
   std::vector<CellClass> order;
   for (int i = 0; i < kCellClasses; ++i) {
     if ((classes & SetOf(static_cast<CellClass>(i))) != 0) order.push_back(CellClass(i));
   }
   std::sort(order.begin(), order.end(),
             [&](CellClass a, CellClass b) { return Before(evidence.first(a), evidence.first(b)); });
-  // The first pair that no type but string holds; what was in the sample counts as said first.
-  std::stable_partition(order.begin(), order.end(),
-                        [&](CellClass c) { return (sampled & SetOf(c)) != 0; });
-  for (size_t second = 1; second < order.size(); ++second) {
-    for (size_t first = 0; first < second; ++first) {
-      if (!IsString(SetOf(order[first]) | SetOf(order[second]))) continue;
-      return "column " + column +
-             " is read as string: " + Describe(order[second], evidence.first(order[second])) +
-             " does not go together with " + Describe(order[first], evidence.first(order[first])) +
-             "; name its type in schema= to decide it";
+  // The first pair that no type but string holds, whatever there is besides; else the first for
+  // which nothing came that would have made it a number.
+  for (const auto type_of : {TypeOf, FinalTypeOf}) {
+    for (size_t second = 1; second < order.size(); ++second) {
+      for (size_t first = 0; first < second; ++first) {
+        if (!IsString(type_of(SetOf(order[first]) | SetOf(order[second])))) continue;
+        return "column " + column +
+               " is read as string: " + Describe(order[second], evidence.first(order[second])) +
+               " does not go together with " +
+               Describe(order[first], evidence.first(order[first])) +
+               "; name its type in schema= to decide it";
+      }
     }
   }
   return std::nullopt;

@@ -26,8 +26,8 @@ struct CellPlace {
 class ColumnEvidence {
  public:
   void Add(CellClass cell_class, CellPlace place);
-  /// `other` comes from more of the same column. Classes that are `fixed` here keep their cell.
-  void Merge(const ColumnEvidence& other, ClassSet fixed);
+  /// `other` comes from more of the same column.
+  void Merge(const ColumnEvidence& other);
 
   ClassSet classes() const { return classes_; }
   /// Of a class that has been seen.
@@ -40,15 +40,19 @@ class ColumnEvidence {
   std::array<std::optional<CellPlace>, kCellClasses> first_;
 };
 
-/// The type of a column with these classes; null while there is none (a column of nulls only, which
-/// in the end is a string). The rules are those of the design: one class gives its type, integers
-/// beside reals are double if each is exact there, all other mixtures are string.
+/// The type of a column in which these classes have been seen so far; null while that is open:
+/// there is none, or more of them may make it a number still (words for NaN beside numbers,
+/// integers beyond int64 beside reals). The rules are those of the design: one class gives its
+/// type, integers beside reals are double if each is exact there, all other mixtures are string.
 std::shared_ptr<arrow::DataType> TypeOf(ClassSet classes);
+/// The same where nothing more is to come: what is open is a string.
+std::shared_ptr<arrow::DataType> FinalTypeOf(ClassSet classes);
 
-/// The sentence that tells a person why a column became a string, naming both cells; nothing if
-/// there is nothing to wonder about. `sampled`: the classes in the sample.
+/// The sentence that tells a person why a column became a string, naming the two cells that no
+/// other type holds; nothing if there is nothing to wonder about: all cells are of one class, or
+/// some are codes (007). `evidence`: of the whole column.
 std::optional<std::string> WideningWarning(const std::string& column,
-                                           const ColumnEvidence& evidence, ClassSet sampled);
+                                           const ColumnEvidence& evidence);
 
 /// Classes of a column of a block.
 ColumnEvidence ClassifyColumn(const TextBlock& block, int64_t shard, int field,

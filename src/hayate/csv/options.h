@@ -21,6 +21,8 @@ struct ReadOptions {
   std::vector<std::string> column_names;  ///< instead of a header; needs header = false
   /// Unquoted spellings of null. A quoted empty field is the empty string.
   std::vector<std::string> null_values = {""};
+  /// Spellings of booleans. Inference takes those that are values of another type as that; integers
+  /// are booleans in a column that holds no others.
   std::vector<std::string> true_values = {"true", "True", "TRUE"};
   std::vector<std::string> false_values = {"false", "False", "FALSE"};
   /// Types by column name, in hayate's type names (see TypeFromName). Columns left out are

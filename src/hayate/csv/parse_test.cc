@@ -205,8 +205,11 @@ TEST(ParseBase64, TakesPaddedTextOnly) {
 CellClass ClassOf(std::string_view text) { return Classify(text, CellRules(ReadOptions())); }
 
 TEST(Classify, KeepsCodesAsText) {
-  for (const char* text : {"007", "+1", "00.5", "-01", "", " 1", "1 ", "0x1F", "1_000", "12:30:00",
-                           "2026-02-30", "2026-01-01 00:00:00.1234567"}) {
+  for (const char* text : {"007", "+1", "-01", "00", "-00"}) {
+    EXPECT_EQ(ClassOf(text), CellClass::kCode) << text;
+  }
+  for (const char* text : {"00.5", "+", "", " 1", "1 ", "0x1F", "1_000", "12:30:00", "2026-02-30",
+                           "2026-01-01 00:00:00.1234567"}) {
     EXPECT_EQ(ClassOf(text), CellClass::kText) << text;
   }
 }
@@ -231,6 +234,22 @@ TEST(Classify, KnowsBooleansDatesAndTimes) {
   EXPECT_EQ(ClassOf("2026-01-01"), CellClass::kDate);
   EXPECT_EQ(ClassOf("2026-01-01T00:00:00.5"), CellClass::kDateTime);
   EXPECT_EQ(ClassOf("2026-01-01 00:00:00 UTC"), CellClass::kTimestamp);
+}
+
+TEST(Classify, TakesForBooleansOnlyWhatIsNoValueOfAnotherTypeButAnInteger) {
+  ReadOptions options;
+  options.true_values = {"1", "yes", "1.0", "inf", "01", "2026-01-01"};
+  options.false_values = {"0"};
+  const CellRules rules(options);
+  EXPECT_EQ(Classify("1", rules), CellClass::kBoolInteger);
+  EXPECT_EQ(Classify("0", rules), CellClass::kBoolInteger);
+  EXPECT_EQ(Classify("2", rules), CellClass::kInteger);
+  EXPECT_EQ(Classify("yes", rules), CellClass::kBool);
+  EXPECT_EQ(Classify("01", rules), CellClass::kBool);
+  EXPECT_EQ(Classify("1.0", rules), CellClass::kReal);
+  EXPECT_EQ(Classify("inf", rules), CellClass::kNan);
+  EXPECT_EQ(Classify("2026-01-01", rules), CellClass::kDate);
+  EXPECT_TRUE(rules.IsTrue("1.0")) << "by schema it is one";
 }
 
 }  // namespace

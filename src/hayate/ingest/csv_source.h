@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "hayate/csv/block_reader.h"
 #include "hayate/csv/cell_rules.h"
 #include "hayate/csv/text_block.h"
 #include "hayate/ingest/csv_types.h"
@@ -29,6 +30,9 @@ class CsvSource {
  private:
   CsvSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
             Meter* meter);
+  Result<std::unique_ptr<csv::BlockReader>> OpenSample(int64_t shard, int64_t block_bytes,
+                                                       std::vector<int>* fields);
+  Status FindTextColumns();
   Status Sample();
   Status SampleShard(int64_t shard);
 

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "hayate/csv/convert.h"
-#include "hayate/csv/infer.h"
 
 namespace hayate::ingest {
 
@@ -35,9 +34,8 @@ bool CsvTask::IsAllNull(int field) const {
   return true;
 }
 
-void CsvTask::Loosen(size_t column) {
-  shard_->types->Loosen(
-      column, csv::ClassifyColumn(*block_, shard_->number, shard_->fields[column], *shard_->rules));
+csv::ColumnEvidence CsvTask::Classified(size_t column) const {
+  return csv::ClassifyColumn(*block_, shard_->number, shard_->fields[column], *shard_->rules);
 }
 
 // Null if the column is loose: then no batch of this pass is written.
@@ -47,7 +45,7 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad*
   const std::shared_ptr<arrow::DataType>& type = types.type(column);
   const std::shared_ptr<arrow::Array> none;
   if (types.is_loose(column) || (type == nullptr && !IsAllNull(field))) {
-    Loosen(column);
+    types.Loosen(column, Classified(column));
     return none;
   }
   if (type == nullptr) return arrow::MakeArrayOfNull(arrow::utf8(), block_->rows);
@@ -55,7 +53,7 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad*
   ARROW_ASSIGN_OR_RAISE(csv::ConvertedColumn converted,
                         csv::ConvertColumn(*block_, field, type, inferred, *shard_->rules));
   if (converted.bad && inferred && type->id() != arrow::Type::STRING) {
-    Loosen(column);
+    types.Loosen(column, Classified(column));
     return none;
   }
   if (converted.bad) {
@@ -65,14 +63,17 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad*
     }
     return none;
   }
-  constexpr csv::ClassSet kInexact = csv::SetOf(csv::CellClass::kInexactInteger);
-  if (converted.inexact_row && (types.sampled(column) & kInexact) == 0) {
+  if (types.needs_reason(column)) types.Note(column, Classified(column));
+  if (converted.inexact_row) {
+    std::string scratch;
+    const csv::Cell cell = csv::CellOf(block_->RawField(*converted.inexact_row, field),
+                                       static_cast<char>(block_->quote), &scratch);
     csv::ColumnEvidence evidence;
     evidence.Add(csv::CellClass::kInexactInteger,
                  {.shard = shard_->number,
                   .row = block_->first_row + *converted.inexact_row + 1,
                   .object = *block_->object,
-                  .value = std::string(block_->RawField(*converted.inexact_row, field))});
+                  .value = std::string(cell.text)});
     types.Note(column, evidence);
   }
   return converted.array;

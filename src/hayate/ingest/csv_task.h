@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hayate/csv/cell_rules.h"
+#include "hayate/csv/infer.h"
 #include "hayate/csv/text_block.h"
 #include "hayate/ingest/csv_types.h"
 #include "hayate/ingest/meter.h"
@@ -34,7 +35,7 @@ class CsvTask : public BlockTask {
   struct FirstBad;
   Result<std::shared_ptr<arrow::Array>> ColumnOf(size_t column, FirstBad* first_bad);
   bool IsAllNull(int field) const;
-  void Loosen(size_t column);
+  csv::ColumnEvidence Classified(size_t column) const;
 
   const std::shared_ptr<const Shard> shard_;
   std::unique_ptr<csv::TextBlock> block_;

@@ -9,7 +9,7 @@ namespace hayate::ingest {
 CsvTypes::CsvTypes(std::vector<CsvColumn> columns)
     : columns_(std::move(columns)),
       types_(columns_.size()),
-      sampled_(columns_.size()),
+      text_(columns_.size()),
       loose_(columns_.size()),
       evidence_(columns_.size()) {
   for (size_t i = 0; i < columns_.size(); ++i) types_[i] = columns_[i].declared;
@@ -38,10 +38,10 @@ Json CsvTypes::states() const {
   return states;
 }
 
-void CsvTypes::AddSample(size_t column, const csv::ColumnEvidence& evidence) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  evidence_[column].Merge(evidence, /*fixed=*/0);
-  sampled_[column] = evidence_[column].classes();
+bool CsvTypes::needs_reason(size_t column) const {
+  const auto& type = types_[column];
+  return is_inferred(column) && !text_[column] && type != nullptr &&
+         type->id() == arrow::Type::STRING;
 }
 
 void CsvTypes::Loosen(size_t column, const csv::ColumnEvidence& evidence) {
@@ -52,14 +52,19 @@ void CsvTypes::Loosen(size_t column, const csv::ColumnEvidence& evidence) {
 
 void CsvTypes::Note(size_t column, const csv::ColumnEvidence& evidence) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  // The cells of the sample stay: which others of their classes are looked at depends on the order
-  // of reading.
-  evidence_[column].Merge(evidence, sampled_[column]);
+  evidence_[column].Merge(evidence);
 }
 
 csv::ColumnEvidence CsvTypes::evidence(size_t column) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return evidence_[column];
+}
+
+void CsvTypes::Begin() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (size_t i = 0; i < size(); ++i) {
+    if (is_inferred(i)) types_[i] = csv::TypeOf(evidence_[i].classes());
+  }
 }
 
 bool CsvTypes::Settle() {
@@ -69,7 +74,7 @@ bool CsvTypes::Settle() {
   for (size_t i = 0; i < size(); ++i) {
     loose_[i] = false;
     if (!is_inferred(i)) continue;
-    auto type = csv::TypeOf(evidence_[i].classes());
+    auto type = csv::FinalTypeOf(evidence_[i].classes());
     changed |= (type == nullptr) != (types_[i] == nullptr) ||
                (type != nullptr && !type->Equals(*types_[i]));
     types_[i] = std::move(type);
@@ -81,8 +86,8 @@ std::vector<std::string> CsvTypes::Warnings() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<std::string> warnings;
   for (size_t i = 0; i < size(); ++i) {
-    if (!is_inferred(i)) continue;
-    auto warning = csv::WideningWarning(name(i), evidence_[i], sampled_[i]);
+    if (!needs_reason(i)) continue;
+    auto warning = csv::WideningWarning(name(i), evidence_[i]);
     if (warning) warnings.push_back(std::move(*warning));
   }
   return warnings;

@@ -26,29 +26,33 @@ class CsvTypes {
   size_t size() const { return columns_.size(); }
   const std::string& name(size_t column) const { return columns_[column].name; }
   bool is_inferred(size_t column) const { return columns_[column].declared == nullptr; }
-  /// Type to read with in this pass; null: only nulls were seen so far.
+  /// Type to read with in this pass; null: open, as only nulls (or nearly that, infer.h) were seen.
   const std::shared_ptr<arrow::DataType>& type(size_t column) const { return types_[column]; }
   bool any_inferred() const;
-  /// Classes of values in the samples of a column.
-  csv::ClassSet sampled(size_t column) const { return sampled_[column]; }
+  /// Whether all cells of the column are to be noted: it has become a string, and a person shall be
+  /// told why, by the first cells of all.
+  bool needs_reason(size_t column) const;
 
   /// Schema of this pass's batches; columns of nulls only are string.
   std::shared_ptr<arrow::Schema> schema() const;
   /// What the types of this pass are, null where unknown: two parts with equal states go together.
   Json states() const;
 
-  /// Before the first pass: what a sample of one shard holds. Settle ends the sampling.
-  void AddSample(size_t column, const csv::ColumnEvidence& evidence);
+  /// Before the first pass: a column of text, in which other values are no surprise.
+  void SetText(size_t column) { text_[column] = true; }
 
   /// During a pass, from any thread.
   bool is_loose(size_t column) const { return loose_[column]; }
   bool any_loose() const { return any_loose_; }
   /// A surprise, or more from a column that is loose already.
   void Loosen(size_t column, const csv::ColumnEvidence& evidence);
-  /// Something to remember that does not change the type by itself (an inexact integer).
+  /// Something to remember that does not change the type of this pass (what a sample holds, an
+  /// inexact integer).
   void Note(size_t column, const csv::ColumnEvidence& evidence);
   csv::ColumnEvidence evidence(size_t column) const;
 
+  /// Before the first pass: chooses the types to begin with from what was noted.
+  void Begin();
   /// Between passes: chooses the types from all evidence. False if they are as they were.
   bool Settle();
 
@@ -58,7 +62,7 @@ class CsvTypes {
  private:
   const std::vector<CsvColumn> columns_;
   std::vector<std::shared_ptr<arrow::DataType>> types_;
-  std::vector<csv::ClassSet> sampled_;
+  std::vector<bool> text_;
   std::vector<std::atomic<bool>> loose_;
   std::atomic<bool> any_loose_ = false;
   mutable std::mutex mutex_;

@@ -16,7 +16,7 @@
 namespace hayate::ingest {
 
 /// Version of the meaning of bytes → values; part of every source's key.
-inline constexpr int kIngestSemantics = 1;
+inline constexpr int kIngestSemantics = 2;
 
 struct IngestProgress {
   int64_t rows = 0;

@@ -149,6 +149,101 @@ TEST(Inference, DoesNotDependOnTheSample) {
   }
 }
 
+// Reads the same files with samples, threads and blocks of all sizes: types, rows and warnings are
+// the same. Returns what is so.
+struct Outcome {
+  TablePtr table;
+  std::vector<std::string> warnings;
+};
+Outcome WithAnySample(const TestFiles& files, IngestOptions options = {}) {
+  Outcome first;
+  for (const int64_t sample_bytes : {1000000, 0, 1, 10, 100}) {
+    for (const int threads : {1, 3}) {
+      for (const int64_t block_bytes : {4, 1000}) {
+        options.threads = threads;
+        options.csv.sample_bytes = sample_bytes;
+        options.csv.block_bytes = block_bytes;
+        Outcome outcome;
+        outcome.table = Read(files, options, &outcome.warnings);
+        if (first.table == nullptr) first = outcome;
+        EXPECT_TRUE(outcome.table->schema()->Equals(*first.table->schema()))
+            << sample_bytes << ": " << outcome.table->schema()->ToString();
+        EXPECT_EQ(outcome.warnings, first.warnings) << sample_bytes;
+      }
+    }
+  }
+  return first;
+}
+
+TEST(Inference, WaitsWithWordsForNanAndBigIntegersUntilTheEnd) {
+  TestFiles files;
+  files.Add("a.csv", "n,big,words,ids,both\nNaN,9223372036854775808,NaN,18446744073709551616,1\n");
+  files.Add("b.csv", "n,big,words,ids,both\n1,0.5,inf,18446744073709551616,9223372036854775808\n");
+  const auto [table, warnings] = WithAnySample(files);
+  EXPECT_EQ(TypeOf(table, "n"), "double");
+  EXPECT_EQ(TypeOf(table, "big"), "double");
+  EXPECT_EQ(TypeOf(table, "words"), "string");
+  EXPECT_EQ(TypeOf(table, "ids"), "string");
+  EXPECT_EQ(TypeOf(table, "both"), "string");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("column both"), std::string::npos) << warnings[0];
+}
+
+TEST(Inference, IntegersThatSpellBooleansAreWhatTheOthersAre) {
+  IngestOptions options;
+  options.csv.true_values = {"1", "yes", "2.0"};
+  options.csv.false_values = {"0"};
+  TestFiles files;
+  files.Add("a.csv", "flag,words,count,share,real,mixed\n1,yes,1,1,2.0,yes\n0,1,0,0,1.0,1\n");
+  files.Add("b.csv", "flag,words,count,share,real,mixed\n1,0,2,0.5,1.5,3\n");
+  const auto [table, warnings] = WithAnySample(files, options);
+  EXPECT_EQ(TypeOf(table, "flag"), "bool");
+  EXPECT_EQ(TypeOf(table, "words"), "bool");
+  EXPECT_EQ(TypeOf(table, "count"), "int64");
+  EXPECT_EQ(TypeOf(table, "share"), "double");
+  EXPECT_EQ(TypeOf(table, "real"), "double");
+  EXPECT_EQ(TypeOf(table, "mixed"), "string");
+  EXPECT_EQ(ValueOf(table, "flag", 0), "true");
+  EXPECT_EQ(warnings.size(), 1U);
+}
+
+TEST(Warnings, NameTheFirstCellsThatDoNotGoTogetherWhereverTheyLie) {
+  TestFiles files;
+  std::string start = "stray,late,quoted,code,text,real\n";
+  for (int i = 0; i < 20; ++i) start += "1,,1,12,word,1.5\n";
+  files.Add("a.csv", start + "N/A,5,\"x\"\"y\",007,7,NaN\n2,6,2,1,word,2\n");
+  files.Add("b.csv", "stray,late,quoted,code,text,real\n3,soon,\"3\",1,2026-01-01,\"hm, no\"\n");
+  const auto [table, warnings] = WithAnySample(files);
+  for (const auto& field : table->schema()->fields()) {
+    EXPECT_EQ(field->type()->ToString(), "string") << field->name();
+  }
+  const std::string a = "(" + files.Path("a.csv") + ", row ";
+  const std::string b = "(" + files.Path("b.csv") + ", row ";
+  const std::string end = "; name its type in schema= to decide it";
+  const std::string words = " does not go together with ";
+  EXPECT_EQ(warnings, (std::vector<std::string>{"column stray is read as string: \"N/A\" " + a +
+                                                    "21)" + words + "\"1\" " + a + "1)" + end,
+                                                "column late is read as string: \"soon\" " + b +
+                                                    "1)" + words + "\"5\" " + a + "21)" + end,
+                                                "column quoted is read as string: \"x\"y\" " + a +
+                                                    "21)" + words + "\"1\" " + a + "1)" + end,
+                                                "column real is read as string: \"hm, no\" " + b +
+                                                    "1)" + words + "\"1.5\" " + a + "1)" + end}))
+      << "codes and text hold numbers, too: no surprise";
+}
+
+TEST(Warnings, NameTheReasonAndNotAnyPair) {
+  TestFiles files;
+  files.Add("a.csv", "x\n1\n\"9007199254740993\"\n9223372036854775808\nNaN\n-2.5\n");
+  const auto [table, warnings] = WithAnySample(files);
+  EXPECT_EQ(TypeOf(table, "x"), "string");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("\"9223372036854775808\" (" + files.Path("a.csv") + ", row 3)"),
+            std::string::npos)
+      << warnings[0];
+  EXPECT_NE(warnings[0].find("with \"9007199254740993\" ("), std::string::npos) << warnings[0];
+}
+
 TEST(Inference, IntegersBecomeDoubleOnlyIfEachIsExactThere) {
   TestFiles exact;
   exact.Add("a.csv", "x,y\n9007199254740992,1\n");

@@ -25,7 +25,9 @@ Json PlacesOfInexact(const CsvTypes& types) {
   return places;
 }
 
-Status NoteInexact(const Json& places, const std::string& name, CsvTypes* types) {
+// Only of the part's own shard: the others may be other files by now.
+Status NoteInexact(const Json& places, const frame::Part& part, CsvTypes* types) {
+  const std::string& name = part.file;
   for (size_t column = 0; column < types->size(); ++column) {
     const auto found = places.find(types->name(column));
     if (found == places.end()) continue;
@@ -34,6 +36,7 @@ Status NoteInexact(const Json& places, const std::string& name, CsvTypes* types)
     ARROW_ASSIGN_OR_RAISE(place.row, Member<int64_t>(*found, "row", name));
     ARROW_ASSIGN_OR_RAISE(place.object, Member<std::string>(*found, "object", name));
     ARROW_ASSIGN_OR_RAISE(place.value, Member<std::string>(*found, "value", name));
+    if (place.shard != part.number) continue;
     csv::ColumnEvidence evidence;
     evidence.Add(kInexact, std::move(place));
     types->Note(column, evidence);
@@ -70,7 +73,7 @@ Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
       continue;
     }
     if (types != nullptr && said.contains("inexact")) {
-      ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part.file, types));
+      ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part, types));
     }
     kept.push_back({.shard = part.number, .rows = part.rows});
   }

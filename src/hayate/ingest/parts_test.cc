@@ -6,6 +6,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <random>
@@ -232,6 +233,8 @@ std::string RandomValue(std::mt19937* random, unsigned flavour) {
       return "2026-01-01 00:00:0" + std::to_string(pick(10)) + " UTC";
     case 6:
       return pick(3) == 0 ? "\"\"" : "\"a,\"\"\n\xe3\x81\x82\"";
+    case 7:
+      return pick(3) == 0 ? "9223372036854775808" : pick(2) == 0 ? "1" : "NaN";
     default:
       return pick(40) == 0 ? "007" : "NaN";
   }
@@ -243,7 +246,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
     TestFiles files;
     const unsigned columns = 1 + random() % 4;
     std::vector<unsigned> flavours;
-    for (unsigned c = 0; c < columns; ++c) flavours.push_back(random() % 8);
+    for (unsigned c = 0; c < columns; ++c) flavours.push_back(random() % 9);
     const unsigned shards = 1 + random() % 4;
     for (unsigned s = 0; s < shards; ++s) {
       std::string text;
@@ -254,7 +257,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
         for (unsigned c = 0; c < columns; ++c) {
           if (c > 0) text += ",";
           // One cell in many is of another flavour: a surprise.
-          text += RandomValue(&random, random() % 200 == 0 ? random() % 8 : flavours[c]);
+          text += RandomValue(&random, random() % 200 == 0 ? random() % 9 : flavours[c]);
         }
         text += "\n";
       }
@@ -262,7 +265,8 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
       random() % 2 == 0 ? files.Add(name, text) : files.Add(name, TestFiles::Gzip(text));
     }
     IngestOptions options{.threads = 1, .allow_empty = true};
-    options.csv.sample_bytes = random() % 2 == 0 ? 100 : 1000;
+    if (round % 3 == 0) options.csv.true_values = {"true", "1"};
+    options.csv.sample_bytes = 1000;
     std::vector<std::string> expected_warnings;
     const auto expected = IngestToTable(files.Objects(), options, &expected_warnings).ValueOrDie();
     for (const int threads : {1, 2, 4}) {
@@ -271,6 +275,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
         setenv("HAYATE_FORCE_KERNEL", kernels[random() % kernels.size()].name, 1);
         options.threads = threads;
         options.csv.block_bytes = block_bytes;
+        options.csv.sample_bytes = std::array{0, 1, 100, 10000}[random() % 4];
         std::vector<std::string> warnings;
         const auto got = IngestToTable(files.Objects(), options, &warnings).ValueOrDie();
         // NaN is NaN here.
