@@ -37,7 +37,7 @@ Read ReadIn(const std::string& text, int64_t block_bytes, size_t piece_bytes,
   options.block_bytes = block_bytes;
   Read read;
   auto reader = BlockReader::Make(std::make_unique<MemoryStream>(text, piece_bytes), options,
-                                  std::make_shared<BlockPool>());
+                                  std::make_shared<BlockPool>(options.block_bytes));
   if (!reader.ok()) {
     read.error = What(reader.status());
     return read;
@@ -253,6 +253,20 @@ std::string RandomFile(std::mt19937* random) {
     if (r + 1 < rows || pick(2) == 0) text += end;
   }
   return text;
+}
+
+TEST(BlockPool, KeepsBlocksButThoseThatALongRecordHasGrown) {
+  constexpr int64_t kBlockBytes = 4 << 20;
+  BlockPool pool(kBlockBytes);
+  auto block = pool.Take();
+  block->text.Reserve(kBlockBytes + 1000);
+  const TextBlock* const kept = block.get();
+  pool.Give(std::move(block));
+  block = pool.Take();
+  EXPECT_EQ(block.get(), kept);
+  block->text.Reserve(10 * kBlockBytes);
+  pool.Give(std::move(block));
+  EXPECT_EQ(pool.Take()->text.capacity(), 0U);
 }
 
 TEST(BlockReader, AnyBlockSizeAndKernelGivesWhatTheOracleGives) {
