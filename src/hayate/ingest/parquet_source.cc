@@ -3,6 +3,7 @@
 #include <arrow/io/file.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -29,6 +29,7 @@ using FileReaderPtr = std::unique_ptr<parquet::arrow::FileReader>;
 
 constexpr std::array<uint8_t, 4> kMagic = {'P', 'A', 'R', '1'};
 constexpr int64_t kMostBatchRows = 1 << 20;
+constexpr int64_t kProbeRows = 1024;
 
 Status Unreadable(const std::string& uri, const Status& why) {
   if (FaultDetail::Get(why) != nullptr) return why;
@@ -36,17 +37,7 @@ Status Unreadable(const std::string& uri, const Status& why) {
               "Fetch or make the file again.");
 }
 
-// Rows of which the file's columns hold about `block_bytes`.
-int64_t BatchRows(const parquet::FileMetaData& metadata, int64_t block_bytes) {
-  int64_t bytes = 0;
-  for (int i = 0; i < metadata.num_row_groups(); ++i) {
-    bytes += metadata.RowGroup(i)->total_byte_size();
-  }
-  const int64_t row_bytes = bytes / std::max<int64_t>(1, metadata.num_rows()) + 1;
-  return std::clamp<int64_t>(block_bytes / row_bytes, 1, kMostBatchRows);
-}
-
-Result<FileReaderPtr> OpenFile(const std::string& uri, std::optional<int64_t> block_bytes) {
+Result<FileReaderPtr> OpenFile(const std::string& uri) {
   // Parquet throws where Arrow returns.
   try {
     ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(uri));
@@ -57,13 +48,29 @@ Result<FileReaderPtr> OpenFile(const std::string& uri, std::optional<int64_t> bl
     parquet::ArrowReaderProperties arrow_properties;
     arrow_properties.set_use_threads(false);
     arrow_properties.set_pre_buffer(false);
-    if (block_bytes) {
-      arrow_properties.set_batch_size(BatchRows(*builder.raw_reader()->metadata(), *block_bytes));
-    }
     return builder.properties(arrow_properties)->Build();
   } catch (const parquet::ParquetException& error) {
     return Status::IOError(error.what());
   }
+}
+
+// Rows of which the columns hold about `block_bytes` once they are decoded. What a file says of its
+// size is of no use: a column of few values takes next to nothing in it. So the first rows of some
+// row groups are decoded to see.
+Result<int64_t> BatchRows(parquet::arrow::FileReader* file, const std::vector<int>& leaves,
+                          int64_t block_bytes) {
+  file->set_batch_size(kProbeRows);
+  const int last = file->num_row_groups() - 1;
+  int64_t row_bytes = 1;
+  for (const int group : std::set<int>{0, last / 2, last}) {
+    if (last < 0) break;
+    ARROW_ASSIGN_OR_RAISE(const auto batches, file->GetRecordBatchReader({group}, leaves));
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(batches->ReadNext(&batch));
+    if (batch == nullptr || batch->num_rows() == 0) continue;
+    row_bytes = std::max(row_bytes, arrow::util::TotalBufferSize(*batch) / batch->num_rows());
+  }
+  return std::clamp<int64_t>(block_bytes / row_bytes, 1, kMostBatchRows);
 }
 
 // Dictionaries differ from batch to batch; what they stand for does not.
@@ -86,7 +93,7 @@ struct Footer {
 
 Result<Footer> ReadFooter(const std::string& uri) {
   const auto read = [&]() -> Result<Footer> {
-    ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, OpenFile(uri, std::nullopt));
+    ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, OpenFile(uri));
     SchemaPtr schema;
     ARROW_RETURN_NOT_OK(reader->GetSchema(&schema));
     return Footer{WithoutDictionaries(*schema), reader->parquet_reader()->metadata()->num_rows()};
@@ -268,13 +275,16 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
   const source::Object& object = objects_[static_cast<size_t>(shard)];
   const auto open = [&]() -> Result<std::unique_ptr<ShardReader>> {
     try {
-      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, OpenFile(object.uri, options_.block_bytes));
+      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, OpenFile(object.uri));
       std::vector<int> row_groups(static_cast<size_t>(file->num_row_groups()));
       for (size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
       std::vector<int> leaves;
       for (const auto& field : file->manifest().schema_fields) {
         if (schema_->GetFieldByName(field.field->name()) != nullptr) AddLeaves(field, &leaves);
       }
+      ARROW_ASSIGN_OR_RAISE(const int64_t batch_rows,
+                            BatchRows(file.get(), leaves, options_.block_bytes));
+      file->set_batch_size(batch_rows);
       ARROW_ASSIGN_OR_RAISE(auto batches, file->GetRecordBatchReader(row_groups, leaves));
       return std::make_unique<ParquetShardReader>(object, std::move(file), std::move(batches),
                                                   schema_, meter_);

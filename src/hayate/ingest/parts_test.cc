@@ -2,6 +2,7 @@
 #include <arrow/io/file.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 #include <gtest/gtest.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
@@ -190,6 +191,26 @@ TEST(Parquet, IsReadByRowGroupsAndCastToOneSchema) {
     EXPECT_TRUE(FrameOf(dir)->Equals(*table));
     options.csv.columns = {"s"};
     EXPECT_EQ(TableOf(files, options)->schema()->field_names(), (std::vector<std::string>{"s"}));
+  }
+}
+
+// A column of few values is next to nothing in the file.
+TEST(Parquet, IsReadInBatchesOfABlockAsDecoded) {
+  std::string rows = "a,s\n";
+  for (int i = 0; i < 20000; ++i) rows += "1," + std::string(300, 'x') + "\n";
+  TestFiles text;
+  text.Add("a.csv", rows);
+  TestFiles files;
+  files.Add("a.parquet", "");
+  WriteParquet(files, files.Path("a.parquet"), TableOf(text, {}), 8000);
+  ASSERT_LT(std::filesystem::file_size(files.Path("a.parquet")), 100000U);
+  IngestOptions options;
+  options.csv.block_bytes = 1 << 20;
+  const auto table = TableOf(files, options);
+  ASSERT_EQ(table->num_rows(), 20000);
+  EXPECT_GE(table->column(1)->num_chunks(), 6);
+  for (const auto& chunk : table->column(1)->chunks()) {
+    EXPECT_LT(arrow::util::TotalBufferSize(*chunk), 2 * options.csv.block_bytes);
   }
 }
 
