@@ -13,12 +13,14 @@
 #include "hayate/frame/dictionary_merge.h"
 #include "hayate/frame/part_file.h"
 #include "hayate/frame/part_reader.h"
+#include "hayate/frame/row_bytes.h"
 
 namespace hayate::frame {
 namespace {
 
-constexpr int64_t kRowsPerBatch = 64 * 1024;
-constexpr int64_t kRowsPerPart = 64 * kRowsPerBatch;
+constexpr int64_t kMostBatchRows = 64 * 1024;
+constexpr int64_t kMostBatchBytes = 32 * 1024 * 1024;
+constexpr int kBatchesPerPart = 64;
 
 struct Group {
   int64_t first_row;
@@ -57,26 +59,36 @@ std::vector<Group> InOrder(const std::vector<Part>& parts) {
   return groups;
 }
 
+// A part, to be read in order.
+struct Rows {
+  std::shared_ptr<arrow::Table> table;
+  int64_t row_bytes;
+  int64_t consumed = 0;
+};
+
 // Takes the rows of the groups one batch at a time. As each part holds its groups in order, the
 // rows of a batch are one range of rows per part: the ranges are put end to end, and one Take
 // brings them into order.
 class Gatherer {
  public:
-  Gatherer(std::vector<Group> groups, std::vector<std::shared_ptr<arrow::Table>> tables,
-           DictionaryMerge dictionaries)
+  Gatherer(std::vector<Group> groups, std::vector<Rows> parts, DictionaryMerge dictionaries)
       : groups_(std::move(groups)),
-        tables_(std::move(tables)),
-        consumed_(tables_.size(), 0),
+        parts_(std::move(parts)),
         dictionaries_(std::move(dictionaries)) {}
 
-  /// The next rows, at most kRowsPerBatch (a group may go on in the next batch); null at the end.
+  /// The next rows, as many as a batch may have (a group may go on in the next batch); null at the
+  /// end.
   Result<std::shared_ptr<arrow::RecordBatch>> Next() {
-    std::vector<int64_t> counts(tables_.size(), 0);
+    std::vector<int64_t> counts(parts_.size(), 0);
     std::vector<Group> runs;
     int64_t total = 0;
-    while (total < kRowsPerBatch && next_ < groups_.size()) {
+    int64_t bytes = 0;
+    while (total < kMostBatchRows && bytes < kMostBatchBytes && next_ < groups_.size()) {
       Group& group = groups_[next_];
-      const int64_t rows = std::min(group.rows, kRowsPerBatch - total);
+      const int64_t row_bytes = parts_[group.part].row_bytes;
+      const int64_t room = std::max<int64_t>(1, (kMostBatchBytes - bytes) / row_bytes);
+      const int64_t rows = std::min({group.rows, kMostBatchRows - total, room});
+      bytes += rows * row_bytes;
       runs.push_back({group.first_row, rows, group.part});
       counts[group.part] += rows;
       total += rows;
@@ -95,10 +107,10 @@ class Gatherer {
  private:
   Result<std::shared_ptr<arrow::RecordBatch>> TakeRanges(const std::vector<int64_t>& counts) {
     std::vector<std::shared_ptr<arrow::RecordBatch>> pieces;
-    for (size_t part = 0; part < tables_.size(); ++part) {
+    for (size_t part = 0; part < parts_.size(); ++part) {
       if (counts[part] == 0) continue;
-      const auto range = tables_[part]->Slice(consumed_[part], counts[part]);
-      consumed_[part] += counts[part];
+      const auto range = parts_[part].table->Slice(parts_[part].consumed, counts[part]);
+      parts_[part].consumed += counts[part];
       arrow::TableBatchReader batches(*range);
       std::shared_ptr<arrow::RecordBatch> batch;
       ARROW_RETURN_NOT_OK(batches.ReadNext(&batch));
@@ -129,8 +141,7 @@ class Gatherer {
 
   std::vector<Group> groups_;
   size_t next_ = 0;
-  std::vector<std::shared_ptr<arrow::Table>> tables_;
-  std::vector<int64_t> consumed_;
+  std::vector<Rows> parts_;
   DictionaryMerge dictionaries_;
 };
 
@@ -138,7 +149,7 @@ class Gatherer {
 
 Result<std::vector<Part>> WriteInGroupOrder(const std::string& dir, const std::vector<Part>& parts,
                                             const std::shared_ptr<arrow::Schema>& schema) {
-  std::vector<std::shared_ptr<arrow::Table>> tables;
+  std::vector<Rows> rows;
   std::vector<std::shared_ptr<arrow::RecordBatch>> samples;
   int64_t number = 0;
   for (const Part& part : parts) {
@@ -146,17 +157,20 @@ Result<std::vector<Part>> WriteInGroupOrder(const std::string& dir, const std::v
     ARROW_ASSIGN_OR_RAISE(const auto reader, PartReader::Open(dir, part));
     ARROW_ASSIGN_OR_RAISE(const auto batches, reader->ReadAll(schema));
     samples.push_back(batches.empty() ? nullptr : batches.front());
-    ARROW_ASSIGN_OR_RAISE(tables.emplace_back(), arrow::Table::FromRecordBatches(schema, batches));
+    ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(schema, batches));
+    int64_t row_bytes = 1;
+    for (const auto& batch : batches) row_bytes = std::max(row_bytes, RowBytes(*batch));
+    rows.push_back({.table = std::move(table), .row_bytes = row_bytes});
     number = std::max(number, part.number + 1);
   }
   ARROW_ASSIGN_OR_RAISE(auto dictionaries, DictionaryMerge::Make(schema, samples));
   const auto merged_schema = dictionaries.schema();
-  Gatherer gatherer(InOrder(parts), std::move(tables), std::move(dictionaries));
+  Gatherer gatherer(InOrder(parts), std::move(rows), std::move(dictionaries));
   std::vector<Part> ordered;
   ARROW_ASSIGN_OR_RAISE(auto batch, gatherer.Next());
   do {
     ARROW_ASSIGN_OR_RAISE(auto file, PartFile::Make(dir, number++, merged_schema));
-    for (int64_t rows = 0; batch && rows < kRowsPerPart; rows += kRowsPerBatch) {
+    for (int i = 0; batch && i < kBatchesPerPart; ++i) {
       ARROW_RETURN_NOT_OK(file->Write(*batch));
       ARROW_ASSIGN_OR_RAISE(batch, gatherer.Next());
     }

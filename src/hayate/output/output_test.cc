@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <isa-l/igzip_lib.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -100,6 +102,27 @@ TEST_F(OutputTest, CompressedCsvIsManyMembersOfTheSameText) {
   int members = 0;
   EXPECT_EQ(Gunzip(ReadFile(Path("out.csv.gz")).ValueOrDie(), &members), ExpectedCsv(*frame));
   EXPECT_EQ(members, 7) << "the header and six batches";
+}
+
+TEST_F(OutputTest, MembersAndRowGroupsAreBoundedByBytesToo) {
+  const std::string dir = Path("wide");
+  arrow::StringBuilder wide;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(wide.Append(std::string(65 << 20, 'x')).ok());
+  const auto schema = arrow::schema({arrow::field("s", arrow::utf8())});
+  auto writer = frame::PartWriter::Make(dir, 0, schema).ValueOrDie();
+  const auto column = wide.Finish().ValueOrDie();
+  ASSERT_TRUE(writer->Write(*arrow::RecordBatch::Make(schema, 2, {column})).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  ASSERT_TRUE(frame::Commit(dir, {.name = "wide"}).ok());
+  const auto frame = frame::FrameReader::Open(dir).ValueOrDie();
+  ASSERT_TRUE(WriteFrame(*frame, Path("out.csv.gz"), {.threads = 2}).ok());
+  int members = 0;
+  EXPECT_EQ(Gunzip(ReadFile(Path("out.csv.gz")).ValueOrDie(), &members), ExpectedCsv(*frame));
+  EXPECT_EQ(members, 3) << "the header, and each row alone";
+  ASSERT_TRUE(WriteFrame(*frame, Path("out.parquet"), {.threads = 2}).ok());
+  const auto parquet = parquet::ParquetFileReader::OpenFile(Path("out.parquet"));
+  EXPECT_EQ(parquet->metadata()->num_row_groups(), 2);
+  EXPECT_EQ(parquet->metadata()->num_rows(), 2);
 }
 
 TEST_F(OutputTest, ArrowHoldsTheTable) {

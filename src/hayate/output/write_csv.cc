@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "hayate/csv/write.h"
+#include "hayate/frame/row_bytes.h"
 #include "hayate/output/gzip.h"
 #include "hayate/output/ordered_encoder.h"
 #include "hayate/output/writers.h"
@@ -14,13 +15,15 @@ namespace hayate::output {
 namespace {
 
 // Large enough that a gzip member compresses well, small enough that many fit in memory.
-constexpr int64_t kRowsPerPiece = 32 * 1024;
+constexpr int64_t kMostPieceRows = 32 * 1024;
+constexpr int64_t kMostPieceBytes = 8 * 1024 * 1024;
 
 // Some rows of one batch.
 struct Piece {
   int64_t part;
   int64_t batch;
   int64_t row;
+  int64_t rows;
 };
 
 Result<std::vector<Piece>> Pieces(const frame::FrameReader& frame) {
@@ -29,8 +32,10 @@ Result<std::vector<Piece>> Pieces(const frame::FrameReader& frame) {
     ARROW_ASSIGN_OR_RAISE(const int64_t batches, frame.NumBatches(part));
     for (int64_t batch = 0; batch < batches; ++batch) {
       ARROW_ASSIGN_OR_RAISE(const auto rows, frame.ReadBatch(part, batch));
-      for (int64_t row = 0; row < rows->num_rows(); row += kRowsPerPiece) {
-        pieces.push_back({part, batch, row});
+      const int64_t step =
+          std::clamp<int64_t>(kMostPieceBytes / frame::RowBytes(*rows), 1, kMostPieceRows);
+      for (int64_t row = 0; row < rows->num_rows(); row += step) {
+        pieces.push_back({part, batch, row, step});
       }
     }
   }
@@ -61,8 +66,7 @@ Status WriteCsv(const frame::FrameReader& frame, bool gzip, int threads,
         const Piece& piece = pieces[static_cast<size_t>(index)];
         ARROW_ASSIGN_OR_RAISE(const auto batch, frame.ReadBatch(piece.part, piece.batch));
         std::string text;
-        ARROW_RETURN_NOT_OK(
-            csv::AppendRows(*batch->Slice(piece.row, kRowsPerPiece), options, &text));
+        ARROW_RETURN_NOT_OK(csv::AppendRows(*batch->Slice(piece.row, piece.rows), options, &text));
         return packed(std::move(text));
       },
       [&](const std::string& text) {
