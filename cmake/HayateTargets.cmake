@@ -66,7 +66,12 @@ function(hayate_layer name)
       # More of the same false alarms (GCC PR105651, PR105329), in how tests put texts together.
       target_compile_options(test_${name} PRIVATE -Wno-array-bounds -Wno-stringop-overflow)
     endif()
-    gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+    # Only the system's allocator is seen by sanitizers.
+    set(environment "")
+    if(HAYATE_SANITIZE)
+      set(environment ENVIRONMENT ARROW_DEFAULT_MEMORY_POOL=system)
+    endif()
+    gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 ${environment})
   endif()
   if(HAYATE_BUILD_FUZZERS)
     foreach(fuzzer ${fuzzers})

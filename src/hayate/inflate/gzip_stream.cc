@@ -3,6 +3,7 @@
 #include <isa-l/igzip_lib.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 constexpr uint8_t kMagicFirst = 0x1f;
 // avail_out is 32 bits wide; stay far from its end, as for the input.
 constexpr size_t kMaxOutputBytes = size_t{1} << 30;
+constexpr size_t kGuardedOutputBytes = 256 * 1024;
 
 // What may stand at the present byte of the compressed stream.
 enum class Expect { kHeader, kBody, kMemberOrPadding, kPadding };
@@ -37,8 +39,12 @@ std::string_view MessageOf(int code) {
 
 class GzipStream : public ByteStream {
  public:
-  GzipStream(std::unique_ptr<ByteStream> input, std::unique_ptr<InputWindow> window)
-      : input_(std::move(input)), window_(std::move(window)), state_(new inflate_state) {
+  GzipStream(std::unique_ptr<ByteStream> input, std::unique_ptr<InputWindow> window,
+             GuardedBuffer output)
+      : input_(std::move(input)),
+        window_(std::move(window)),
+        output_(std::move(output)),
+        state_(new inflate_state) {
     read_bytes_ = static_cast<int64_t>(window_->data().size());
     state_->next_in = window_->data().data();
     state_->avail_in = static_cast<uint32_t>(window_->data().size());
@@ -117,12 +123,16 @@ class GzipStream : public ByteStream {
       ARROW_RETURN_NOT_OK(Refill());
       at_end_ = state_->avail_in == 0;
     }
-    const auto room = static_cast<uint32_t>(std::min(out.size(), kMaxOutputBytes));
-    state_->next_out = out.data();
-    state_->avail_out = room;
+    std::span<uint8_t> room = out.first(std::min(out.size(), kMaxOutputBytes));
+    if (kGuardsBuffers) {
+      room = output_.bytes().last(std::min(room.size(), output_.bytes().size()));
+    }
+    state_->next_out = room.data();
+    state_->avail_out = static_cast<uint32_t>(room.size());
     const int code = isal_inflate(state_.get());
     if (code != ISAL_DECOMP_OK) return Corrupt(MessageOf(code));
-    const int64_t produced = room - state_->avail_out;
+    const auto produced = static_cast<int64_t>(room.size()) - state_->avail_out;
+    if (kGuardsBuffers) std::memcpy(out.data(), room.data(), static_cast<size_t>(produced));
     if (state_->block_state == ISAL_BLOCK_FINISH) {
       expect_ = Expect::kMemberOrPadding;
       at_end_ = false;
@@ -158,6 +168,7 @@ class GzipStream : public ByteStream {
 
   std::unique_ptr<ByteStream> input_;
   std::unique_ptr<InputWindow> window_;
+  GuardedBuffer output_;  // what ISA-L writes to instead of the caller's memory; else empty
   std::unique_ptr<inflate_state> state_;
   isal_gzip_header header_{};
   Expect expect_ = Expect::kHeader;
@@ -167,9 +178,13 @@ class GzipStream : public ByteStream {
 
 }  // namespace
 
-std::unique_ptr<ByteStream> MakeGzipStream(std::unique_ptr<ByteStream> input,
-                                           std::unique_ptr<InputWindow> window) {
-  return std::make_unique<GzipStream>(std::move(input), std::move(window));
+Result<std::unique_ptr<ByteStream>> MakeGzipStream(std::unique_ptr<ByteStream> input,
+                                                   std::unique_ptr<InputWindow> window) {
+  GuardedBuffer output;
+  if (kGuardsBuffers) {
+    ARROW_ASSIGN_OR_RAISE(output, GuardedBuffer::Make(kGuardedOutputBytes));
+  }
+  return std::make_unique<GzipStream>(std::move(input), std::move(window), std::move(output));
 }
 
 }  // namespace hayate::inflate

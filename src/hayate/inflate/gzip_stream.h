@@ -9,7 +9,7 @@
 namespace hayate::inflate {
 
 /// Text of the gzip members of `input`, whose first bytes already lie in `window`.
-std::unique_ptr<ByteStream> MakeGzipStream(std::unique_ptr<ByteStream> input,
-                                           std::unique_ptr<InputWindow> window);
+Result<std::unique_ptr<ByteStream>> MakeGzipStream(std::unique_ptr<ByteStream> input,
+                                                   std::unique_ptr<InputWindow> window);
 
 }  // namespace hayate::inflate

@@ -180,6 +180,24 @@ TEST(InputWindowDeathTest, OneByteBehindTheWindowTraps) {
     EXPECT_DEATH(static_cast<void>(last[1]), "");
   }
 }
+
+// What the stream does, but for a lie of one byte about the room that there is.
+TEST(OutputWindowDeathTest, OneByteBehindTheWindowTraps) {
+  std::string member = Deflate("abcdefgh");
+  const auto inflate = [&](uint32_t lie) {
+    const auto buffer = GuardedBuffer::Make(7).ValueOrDie();
+    inflate_state state;
+    isal_inflate_init(&state);
+    state.crc_flag = ISAL_GZIP;
+    state.next_in = reinterpret_cast<uint8_t*>(member.data());
+    state.avail_in = static_cast<uint32_t>(member.size());
+    state.next_out = buffer.bytes().data();
+    state.avail_out = static_cast<uint32_t>(buffer.bytes().size()) + lie;
+    EXPECT_EQ(isal_inflate(&state), ISAL_DECOMP_OK);
+  };
+  inflate(0);
+  EXPECT_DEATH(inflate(1), "");
+}
 #endif
 
 }  // namespace

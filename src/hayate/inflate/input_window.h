@@ -5,13 +5,12 @@
 #include <span>
 
 #include "hayate/base/byte_stream.h"
+#include "hayate/base/guarded_buffer.h"
 #include "hayate/base/status.h"
 
 namespace hayate::inflate {
 
-/// The compressed bytes that ISA-L sees at a time. In sanitized builds the last byte of every fill
-/// lies at the end of a page that is followed by one without any access: ISA-L is assembly, which
-/// no sanitizer sees, so an overrun has to trap by itself.
+/// The compressed bytes that ISA-L sees at a time. Every fill ends where the guarded buffer does.
 class InputWindow {
  public:
   /// Bytes of the fill before that stay readable in front of `data()`. ISA-L buffers up to eight
@@ -19,7 +18,7 @@ class InputWindow {
   static constexpr int64_t kHistoryBytes = 16;
 
   static Result<std::unique_ptr<InputWindow>> Make(int64_t capacity_bytes);
-  ~InputWindow();
+  ~InputWindow() = default;
   InputWindow(const InputWindow&) = delete;
   InputWindow& operator=(const InputWindow&) = delete;
 
@@ -31,10 +30,7 @@ class InputWindow {
  private:
   InputWindow() = default;
 
-  uint8_t* mapping_ = nullptr;
-  int64_t mapping_bytes_ = 0;
-  uint8_t* first_ = nullptr;  // of `capacity_` bytes, kHistoryBytes after the start of the mapping
-  int64_t capacity_ = 0;
+  GuardedBuffer buffer_;  // history, then a fill
   std::span<uint8_t> data_;
 };
 

@@ -3,7 +3,11 @@
 #include <isa-l/igzip_lib.h>
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 #include <vector>
+
+#include "hayate/base/guarded_buffer.h"
 
 namespace hayate::output {
 namespace {
@@ -17,7 +21,12 @@ constexpr size_t kWindowBytes = 1 << 20;
 
 Result<std::string> GzipMember(std::string_view text) {
   std::vector<uint8_t> level_buffer(ISAL_DEF_LVL1_DEFAULT);
-  std::vector<uint8_t> window(kWindowBytes);
+  ARROW_ASSIGN_OR_RAISE(const auto output, GuardedBuffer::Make(kWindowBytes));
+  GuardedBuffer input;
+  if (kGuardsBuffers) {
+    ARROW_ASSIGN_OR_RAISE(input, GuardedBuffer::Make(kWindowBytes));
+  }
+  const std::span<uint8_t> window = output.bytes();
   isal_zstream stream;
   isal_deflate_init(&stream);
   stream.level = kLevel;
@@ -30,6 +39,11 @@ Result<std::string> GzipMember(std::string_view text) {
     const size_t take = std::min(kWindowBytes, text.size() - consumed);
     // ISA-L does not write to its input; its interface only lacks the const.
     stream.next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(text.data() + consumed));
+    if (kGuardsBuffers) {
+      const auto guarded = input.bytes().last(take);
+      std::memcpy(guarded.data(), stream.next_in, take);
+      stream.next_in = guarded.data();
+    }
     stream.avail_in = static_cast<uint32_t>(take);
     consumed += take;
     stream.end_of_stream = consumed == text.size() ? 1 : 0;

@@ -1,6 +1,7 @@
 #include "hayate/output/output.h"
 
 #include <arrow/array.h>
+#include <arrow/buffer.h>
 #include <arrow/io/file.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
@@ -17,6 +18,7 @@
 #include <filesystem>
 
 #include "hayate/base/file.h"
+#include "hayate/base/guarded_buffer.h"
 #include "hayate/csv/write.h"
 #include "hayate/frame/test_data_internal.h"
 #include "hayate/frame/writer.h"
@@ -276,6 +278,40 @@ TEST(EncodeInOrder, AnErrorEndsEverything) {
     EXPECT_EQ(status.message(), in_write ? "write" : "encode");
   }
 }
+
+#ifdef HAYATE_SANITIZED
+// A lie of one byte about the room that ISA-L has, as a broken deflater would take it.
+TEST(GzipDeathTest, OneByteBehindEitherWindowTraps) {
+  const auto deflate = [](size_t room, uint32_t input_lie, uint32_t output_lie) {
+    const auto input = GuardedBuffer::Make(1000).ValueOrDie();
+    const auto output = GuardedBuffer::Make(room).ValueOrDie();
+    std::mt19937 random(1);  // what does not compress needs all of a small room
+    for (uint8_t& byte : input.bytes()) byte = static_cast<uint8_t>(random());
+    isal_zstream stream;
+    isal_deflate_init(&stream);
+    stream.end_of_stream = 1;
+    stream.gzip_flag = IGZIP_GZIP;
+    stream.next_in = input.bytes().data();
+    stream.avail_in = static_cast<uint32_t>(input.bytes().size()) + input_lie;
+    stream.next_out = output.bytes().data();
+    stream.avail_out = static_cast<uint32_t>(output.bytes().size()) + output_lie;
+    EXPECT_EQ(isal_deflate(&stream), COMP_OK);
+  };
+  deflate(2000, 0, 0);
+  EXPECT_DEATH(deflate(2000, 1, 0), "");
+  deflate(100, 0, 0);
+  EXPECT_DEATH(deflate(100, 0, 1), "");
+}
+
+#ifdef __SANITIZE_ADDRESS__
+// Only memory of the system's allocator has a guarded end: ARROW_DEFAULT_MEMORY_POOL=system.
+TEST(ArrowBufferDeathTest, OneByteBehindItsCapacityTraps) {
+  const std::shared_ptr<arrow::Buffer> buffer = arrow::AllocateBuffer(100).ValueOrDie();
+  volatile uint8_t* const end = buffer->mutable_data() + buffer->capacity();
+  EXPECT_DEATH(*end = 1, "heap-buffer-overflow");
+}
+#endif
+#endif
 
 }  // namespace
 }  // namespace hayate::output

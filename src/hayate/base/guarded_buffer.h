@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hayate/base/status.h"
+
+namespace hayate {
+
+/// Whether guarded buffers have guards: only in sanitized builds.
+#ifdef HAYATE_SANITIZED
+inline constexpr bool kGuardsBuffers = true;
+#else
+inline constexpr bool kGuardsBuffers = false;
+#endif
+
+/// Memory for code that no sanitizer sees (ISA-L is assembly). In sanitized builds a page without
+/// any access follows its last byte, so that an overrun traps by itself. Zeros at first.
+class GuardedBuffer {
+ public:
+  GuardedBuffer() = default;
+  static Result<GuardedBuffer> Make(size_t bytes);
+  ~GuardedBuffer();
+  GuardedBuffer(GuardedBuffer&& other) noexcept;
+  GuardedBuffer& operator=(GuardedBuffer&& other) noexcept;
+
+  std::span<uint8_t> bytes() const { return bytes_; }
+
+ private:
+  uint8_t* mapping_ = nullptr;
+  size_t mapping_bytes_ = 0;
+  std::span<uint8_t> bytes_;  // the end of what may be used of the mapping
+};
+
+}  // namespace hayate
