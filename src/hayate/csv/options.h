@@ -42,9 +42,10 @@ Json ToJson(const ReadOptions& options);
 Result<ReadOptions> ReadOptionsFromJson(const Json& json, const std::string& name);
 
 /// BigQuery's names (INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME,
-/// DATETIME, TIMESTAMP, JSON, GEOGRAPHY) and Arrow's (int64, double, string, …), any case. STRING →
-/// string (utf8), TIMESTAMP → timestamp[us, UTC], DATETIME → timestamp[us], TIME → time64[us],
-/// NUMERIC → decimal128(38, 9), BIGNUMERIC → decimal256(76, 38), BYTES → binary.
+/// DATETIME, TIMESTAMP, JSON, GEOGRAPHY, INTERVAL, RANGE, their aliases and parameters) and Arrow's
+/// (int64, double, string, …), any case. STRING → string (utf8), TIMESTAMP → timestamp[us, UTC],
+/// DATETIME → timestamp[us], TIME → time64[us], NUMERIC → decimal128(38, 9), BIGNUMERIC →
+/// decimal256(76, 38), BYTES → binary; those without a type of Arrow's own → string.
 Result<std::shared_ptr<arrow::DataType>> TypeFromName(const std::string& name);
 
 }  // namespace hayate::csv

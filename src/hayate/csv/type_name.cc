@@ -74,6 +74,9 @@ const std::map<std::string, TypePtr>& PlainTypes() {
       {"integer", arrow::int64()},
       {"bigint", arrow::int64()},
       {"int", arrow::int64()},
+      {"smallint", arrow::int64()},
+      {"tinyint", arrow::int64()},
+      {"byteint", arrow::int64()},
       {"int32", arrow::int32()},
       {"int16", arrow::int16()},
       {"int8", arrow::int8()},
@@ -92,6 +95,11 @@ const std::map<std::string, TypePtr>& PlainTypes() {
       {"str", arrow::utf8()},
       {"json", arrow::utf8()},
       {"geography", arrow::utf8()},
+      {"interval", arrow::utf8()},
+      {"range", arrow::utf8()},
+      {"range<date>", arrow::utf8()},
+      {"range<datetime>", arrow::utf8()},
+      {"range<timestamp>", arrow::utf8()},
       {"large_string", arrow::large_utf8()},
       {"large_utf8", arrow::large_utf8()},
       {"bytes", arrow::binary()},
@@ -142,6 +150,14 @@ TypePtr DecimalType(const Spelling& spelling) {
   return wide ? arrow::decimal256(*precision, *scale) : arrow::decimal128(*precision, *scale);
 }
 
+// STRING(20), BYTES(16): the length is BigQuery's to check.
+TypePtr LimitedType(const Spelling& spelling) {
+  const auto& arguments = spelling.arguments;
+  if (arguments.size() != 1 || IntFrom(arguments[0]).value_or(0) < 1) return nullptr;
+  if (spelling.head == "string") return arrow::utf8();
+  return spelling.head == "bytes" ? arrow::binary() : nullptr;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<arrow::DataType>> TypeFromName(const std::string& name) {
@@ -154,12 +170,14 @@ Result<std::shared_ptr<arrow::DataType>> TypeFromName(const std::string& name) {
     } else {
       if (TypePtr type = TimeType(*spelling)) return type;
       if (TypePtr type = DecimalType(*spelling)) return type;
+      if (TypePtr type = LimitedType(*spelling)) return type;
     }
   }
-  return Fail(Fault::kUsage, "\"" + name + "\" is not a type that CSV is read into", {},
-              "Use one of INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, "
-              "DATETIME, TIMESTAMP, JSON, GEOGRAPHY, or an Arrow name such as int32 or "
-              "timestamp[us, tz=UTC].");
+  return Fail(
+      Fault::kUsage, "\"" + name + "\" is not a type that CSV is read into", {},
+      "Use one of INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, "
+      "DATETIME, TIMESTAMP, JSON, GEOGRAPHY, INTERVAL, RANGE, or an Arrow name such as int32 or "
+      "timestamp[us, tz=UTC].");
 }
 
 }  // namespace hayate::csv
