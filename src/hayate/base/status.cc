@@ -56,6 +56,15 @@ std::string RemedyOfErrno(int error_number) {
       return "Choose a place that can be written to.";
     case ENOENT:
       return "Check the path.";
+    case EEXIST:
+      return "Remove what is there, or choose another place.";
+    case ENAMETOOLONG:
+      return "Choose a shorter name or path.";
+    case EIO:
+      return "The device or the network behind it fails: look into the kernel's log (dmesg), then "
+             "run again there or choose another place.";
+    case ENOMEM:
+      return "Give the job more memory, or let it use fewer cores (-j, threads=).";
     case EMFILE:
     case ENFILE:
       return "Raise the limit of open files (ulimit -n).";

@@ -79,8 +79,8 @@ class FaultDetail : public arrow::StatusDetail {
 /// `what` is one clause without a full stop; `remedy` is an imperative sentence, or empty.
 [[nodiscard]] Status Fail(Fault fault, std::string what, Where where = {}, std::string remedy = {});
 
-/// As Fail, for a failed system call: appends strerror(error_number), and for ENOSPC, EACCES, EROFS
-/// and ENOENT chooses the remedy.
+/// As Fail, for a failed system call: appends strerror(error_number), and chooses the remedy where
+/// there is one (a full disk, no access, no memory, a failing device, …).
 [[nodiscard]] Status FailErrno(int error_number, std::string what, Where where = {});
 
 /// Fault of any Status: kStorage for IOError and kInternal for the rest where there is no detail.

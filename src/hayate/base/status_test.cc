@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 namespace hayate {
 namespace {
 
@@ -13,6 +15,14 @@ TEST(StatusTest, ErrorIsShownInOneShape) {
             "hayate: error: not an integer: \"abc\"\n"
             "  where: data/a.csv.gz, row 812, column price\n"
             "  fix:   Give its type: schema={\"price\": \"STRING\"}.\n");
+}
+
+TEST(StatusTest, FailedSystemCallsSayWhatToDo) {
+  for (const int error :
+       {ENOSPC, EACCES, EROFS, ENOENT, EMFILE, EIO, EEXIST, ENOMEM, ENAMETOOLONG}) {
+    const Status status = FailErrno(error, "cannot write", {.object = "a"});
+    EXPECT_NE(FaultDetail::Get(status)->remedy(), "") << status;
+  }
 }
 
 TEST(StatusTest, FaultSurvivesItsName) {
