@@ -85,7 +85,9 @@ uint64_t HashScaled(int64_t value, int64_t factor) {
 // Calls store(row, hash) for each row of a column.
 class ColumnHasher {
  public:
-  explicit ColumnHasher(std::vector<uint64_t>* hashes) : hashes_(hashes) {}
+  /// `name`: of the column, for errors.
+  ColumnHasher(const std::string& name, std::vector<uint64_t>* hashes)
+      : name_(name), hashes_(hashes) {}
 
   Status Hash(const arrow::Array& column) {
     switch (column.type_id()) {
@@ -146,8 +148,8 @@ class ColumnHasher {
         return Dictionary(static_cast<const arrow::DictionaryArray&>(column));
       default:
         return Fail(Fault::kUsage,
-                    "a column of type " + column.type()->ToString() + " cannot be a key", {},
-                    "Choose columns of numbers, text or times.");
+                    "a column of type " + column.type()->ToString() + " cannot be a key",
+                    {.column = name_}, "Choose columns of numbers, text or times.");
     }
   }
 
@@ -200,11 +202,12 @@ class ColumnHasher {
 
   Status Dictionary(const arrow::DictionaryArray& column) {
     std::vector<uint64_t> of_values;
-    ARROW_RETURN_NOT_OK(ColumnHasher(&of_values).Hash(*column.dictionary()));
+    ARROW_RETURN_NOT_OK(ColumnHasher(name_, &of_values).Hash(*column.dictionary()));
     return Each(column,
                 [&](int64_t i) { return of_values[static_cast<size_t>(column.GetValueIndex(i))]; });
   }
 
+  const std::string& name_;
   std::vector<uint64_t>* hashes_;
 };
 
@@ -245,7 +248,7 @@ Result<std::vector<uint64_t>> HashRows(const arrow::RecordBatch& batch,
   ARROW_ASSIGN_OR_RAISE(const auto keys, KeyColumns(*batch.schema(), columns, ""));
   std::vector<std::vector<uint64_t>> hashes(keys.size());
   for (size_t k = 0; k < keys.size(); ++k) {
-    ARROW_RETURN_NOT_OK(ColumnHasher(&hashes[k]).Hash(*batch.column(keys[k])));
+    ARROW_RETURN_NOT_OK(ColumnHasher(columns[k], &hashes[k]).Hash(*batch.column(keys[k])));
   }
   if (keys.size() == 1) return std::move(hashes.front());
   // Several columns: the hash of their hashes, end to end, little-endian.

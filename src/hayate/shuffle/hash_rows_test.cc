@@ -116,12 +116,15 @@ TEST(HashRows, SeveralColumnsCountInOrder) {
   EXPECT_NE(hashes[0], hashes[1]);
 }
 
-TEST(HashRows, ANestedKeyIsRefused) {
-  const auto type = arrow::list(arrow::int8());
-  const auto batch =
-      arrow::RecordBatch::Make(arrow::schema({arrow::field("k", type)}), 0,
-                               {arrow::MakeBuilder(type).ValueOrDie()->Finish().ValueOrDie()});
-  EXPECT_EQ(FaultOf(HashRows(*batch, {"k"}).status()), Fault::kUsage);
+TEST(HashRows, AKeyThatHasNoHashIsRefusedByName) {
+  for (const auto& type : {arrow::list(arrow::int8()), arrow::float16()}) {
+    const auto batch =
+        arrow::RecordBatch::Make(arrow::schema({arrow::field("k", type)}), 0,
+                                 {arrow::MakeBuilder(type).ValueOrDie()->Finish().ValueOrDie()});
+    const Status status = HashRows(*batch, {"k"}).status();
+    EXPECT_EQ(FaultOf(status), Fault::kUsage);
+    EXPECT_EQ(FaultDetail::Get(status)->where().column, "k");
+  }
 }
 
 }  // namespace
