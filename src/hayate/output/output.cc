@@ -1,5 +1,6 @@
 #include "hayate/output/output.h"
 
+#include <cerrno>
 #include <filesystem>
 
 #include "hayate/base/file.h"
@@ -24,9 +25,10 @@ Status Write(const frame::FrameReader& all, const std::string& format, int threa
               "Choose among arrow, parquet, csv and csv.gz.");
 }
 
-// What Arrow's writers say themselves is about a type that the format does not have.
+// What Arrow's writers say themselves is about a type that the format does not have, or memory.
 Status Explained(const Status& status, const std::string& path) {
   if (status.ok() || FaultDetail::Get(status) != nullptr) return status;
+  if (status.IsOutOfMemory()) return FailErrno(ENOMEM, "cannot encode rows", {.object = path});
   return Fail(Fault::kUsage, "the table cannot be written in this format: " + status.message(),
               {.object = path}, "Leave the column out, change its type, or choose another format.");
 }

@@ -219,6 +219,18 @@ TEST_F(OutputTest, AFullDiskIsAStorageFaultAndKeepsTheOldFile) {
   }
 }
 
+TEST_F(OutputTest, AColumnThatParquetHasNoTypeForIsNamed) {
+  const auto type = arrow::month_day_nano_interval();
+  const auto schema = arrow::schema({arrow::field("a", arrow::int64()), arrow::field("d", type)});
+  const auto writer = frame::PartWriter::Make(Path("frame"), 0, schema).ValueOrDie();
+  ASSERT_TRUE(writer->Finish().ok());
+  ASSERT_TRUE(frame::Commit(Path("frame"), {}).ok());
+  const auto frame = frame::FrameReader::Open(Path("frame")).ValueOrDie();
+  const Status status = WriteFrame(*frame, Path("out.parquet"), {}).status();
+  EXPECT_EQ(FaultOf(status), Fault::kUsage) << status;
+  EXPECT_EQ(FaultDetail::Get(status)->where().column, "d");
+}
+
 TEST(FormatOfPath, IsByExtension) {
   EXPECT_EQ(FormatOfPath("a/b.csv.gz").ValueOrDie(), "csv.gz");
   EXPECT_EQ(FormatOfPath("b.csv").ValueOrDie(), "csv");

@@ -1,6 +1,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/util/thread_pool.h>
+#include <parquet/arrow/schema.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
@@ -59,6 +60,14 @@ Status WriteParquet(const frame::FrameReader& frame, int threads,
                                     ->set_executor(pool.get())
                                     ->store_schema()
                                     ->build();
+  for (const auto& field : frame.manifest().schema->fields()) {
+    parquet::schema::NodePtr node;
+    const Status status = parquet::arrow::FieldToNode(field, *properties, *arrow_properties, &node);
+    if (status.ok()) continue;
+    return Fail(Fault::kUsage, "Parquet has no type for " + field->type()->ToString(),
+                {.column = field->name()},
+                "Leave the column out, change its type, or choose another format.");
+  }
   ARROW_ASSIGN_OR_RAISE(const auto dictionaries,
                         frame::DictionaryMerge::Make(frame, frame.manifest().schema));
   ARROW_ASSIGN_OR_RAISE(const auto writer, parquet::arrow::FileWriter::Open(
