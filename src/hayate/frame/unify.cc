@@ -57,16 +57,6 @@ struct Column {
   }
 };
 
-Status Conflict(const std::string& stage, const Column& column, const Part& part,
-                const arrow::DataType& type, const std::string& reason) {
-  return Fail(Fault::kUserCode,
-              "part " + std::to_string(part.number) + " has " + type.ToString() + ", part " +
-                  std::to_string(column.first->number) + " has " +
-                  column.field->type()->ToString() + reason,
-              {.column = column.field->name(), .stage = stage, .partition = part.number},
-              "Return the same type from every partition, for instance with astype().");
-}
-
 // What a partition without rows left: no call was made for it, so it is neither a table nor a
 // value.
 bool IsNothing(const Part& part) { return part.rows == 0 && part.schema->num_fields() == 0; }
@@ -80,7 +70,8 @@ bool KeepsRowLabels(const std::vector<const Part*>& tables) {
 
 class Unifier {
  public:
-  explicit Unifier(std::string stage) : stage_(std::move(stage)) {}
+  Unifier(std::string stage, std::function<std::string(const Part&)> name_of)
+      : stage_(std::move(stage)), name_of_(std::move(name_of)) {}
 
   Status Add(const Part& part) {
     ++parts_;
@@ -123,6 +114,19 @@ class Unifier {
   }
 
  private:
+  std::string NameOf(const Part& part) const {
+    return name_of_ ? name_of_(part) : "part " + std::to_string(part.number);
+  }
+
+  Status Conflict(const Column& column, const Part& part, const arrow::DataType& type,
+                  const std::string& reason) const {
+    return Fail(Fault::kUserCode,
+                NameOf(part) + " has " + type.ToString() + ", " + NameOf(*column.first) + " has " +
+                    column.field->type()->ToString() + reason,
+                {.column = column.field->name(), .stage = stage_, .partition = part.number},
+                "Return the same type from every partition, for instance with astype().");
+  }
+
   void Append(const Part& part, const std::shared_ptr<arrow::Field>& field) {
     index_[field->name()] = columns_.size();
     Column column{.field = field, .first = &part, .seen = 1};
@@ -140,10 +144,10 @@ class Unifier {
     ++column.seen;
     column.AddLimits(part);
     const auto type = UnifyTypes(column.field->type(), field->type());
-    if (!type) return Conflict(stage_, column, part, *field->type(), "");
+    if (!type) return Conflict(column, part, *field->type(), "");
     if (const Part* unfit = column.WithoutRoomIn(InnermostType(*type))) {
-      return Conflict(stage_, column, part, *field->type(),
-                      ", and part " + std::to_string(unfit->number) + " holds a value that " +
+      return Conflict(column, part, *field->type(),
+                      ", and " + NameOf(*unfit) + " holds a value that " +
                           InnermostType(*type).ToString() + " cannot hold");
     }
     if (column.field->type()->id() == arrow::Type::NA) column.first = &part;
@@ -153,6 +157,7 @@ class Unifier {
   }
 
   std::string stage_;
+  std::function<std::string(const Part&)> name_of_;
   std::vector<Column> columns_;
   std::map<std::string, size_t> index_;
   int64_t parts_ = 0;
@@ -160,8 +165,9 @@ class Unifier {
 
 }  // namespace
 
-Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& parts,
-                                                    const std::string& stage) {
+Result<std::shared_ptr<arrow::Schema>> UnifySchemas(
+    const std::vector<Part>& parts, const std::string& stage,
+    const std::function<std::string(const Part&)>& name_of) {
   std::vector<const Part*> tables;
   std::vector<const Part*> nothings;
   for (const Part& part : parts) {
@@ -184,7 +190,7 @@ Result<std::shared_ptr<arrow::Schema>> UnifySchemas(const std::vector<Part>& par
                   [&](const Part* part) { return part->schema->Equals(*first, false); })) {
     return first;
   }
-  Unifier unifier(stage);
+  Unifier unifier(stage, name_of);
   for (const Part* part : tables) {
     if (part->rows > 0) ARROW_RETURN_NOT_OK(unifier.Add(*part));
   }

@@ -86,11 +86,23 @@ Status Check(const Objects& objects, const IngestOptions& options) {
   return Status::OK();
 }
 
+// Also for a file that says it by its name only.
+Status CheckName(const source::Object& object, bool is_parquet) {
+  if (is_parquet || !object.uri.ends_with(".parquet")) return Status::OK();
+  return Fail(Fault::kInput,
+              std::string("the file is named as Parquet, but ") +
+                  (object.size_bytes == 0 ? "it is empty" : "does not begin as such a file does"),
+              {.object = object.uri},
+              "Fetch or make the file again; if it is text, give it another name.");
+}
+
 Result<bool> AreParquet(const Objects& objects, const std::string& format) {
   if (format != "auto") return format == "parquet";
   ARROW_ASSIGN_OR_RAISE(const bool first, IsParquet(objects[0]));
+  ARROW_RETURN_NOT_OK(CheckName(objects[0], first));
   for (const source::Object& object : objects) {
     ARROW_ASSIGN_OR_RAISE(const bool is_parquet, IsParquet(object));
+    ARROW_RETURN_NOT_OK(CheckName(object, is_parquet));
     if (is_parquet == first) continue;
     return Fail(Fault::kInput,
                 std::string("a file is ") + (is_parquet ? "Parquet" : "text") + " where " +
@@ -178,8 +190,10 @@ class Ingest {
     meter_.AddRows(kept.rows);
     ARROW_RETURN_NOT_OK(destination_.sink->Begin(schema));
     TypedSink sink(destination_.sink, types, &meter_);
-    const PipelineOptions pipeline = {.threads = std::max(1, options_.threads),
-                                      .keep_going = [this] { return meter_.KeepGoing(); }};
+    const PipelineOptions pipeline = {
+        .threads = std::max(1, options_.threads),
+        .keep_going = [this] { return meter_.KeepGoing(); },
+        .name_of = [this](int64_t shard) { return objects_[static_cast<size_t>(shard)].uri; }};
     ARROW_RETURN_NOT_OK(RunPipeline(OrderOf(objects_, kept.shards), open, &sink, pipeline));
     *rows = meter_.rows();
     return Status::OK();

@@ -29,7 +29,8 @@ struct IngestProgress {
 
 struct IngestOptions {
   csv::ReadOptions csv;
-  std::string format = "auto";  ///< "csv", "parquet"; auto: by content (PAR1) and name
+  std::string format =
+      "auto";  ///< "csv", "parquet"; auto: by content (PAR1); a .parquet without it is an error
   int threads = 1;
   bool allow_empty = false;  ///< else no rows is Fault::kInput
   int64_t min_rows = 0;

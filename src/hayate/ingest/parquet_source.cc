@@ -155,17 +155,29 @@ void AddLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leave
   for (const auto& child : field.children) AddLeaves(child, leaves);
 }
 
+// What frames say of parts, about files.
+Status DoNotGoTogether(const Status& why, const std::string& uri) {
+  const auto* detail = FaultDetail::Get(why);
+  if (detail == nullptr) return why;
+  return Fail(Fault::kInput, why.message(), {.object = uri, .column = detail->where().column},
+              "Write the files with the same types, or leave the column out by columns=[...].");
+}
+
 class ConformTask : public BlockTask {
  public:
-  ConformTask(std::shared_ptr<arrow::RecordBatch> batch, SchemaPtr schema, Meter* meter)
-      : batch_(std::move(batch)), schema_(std::move(schema)), meter_(meter) {}
+  ConformTask(const std::string& uri, std::shared_ptr<arrow::RecordBatch> batch, SchemaPtr schema,
+              Meter* meter)
+      : uri_(uri), batch_(std::move(batch)), schema_(std::move(schema)), meter_(meter) {}
 
   Result<std::shared_ptr<arrow::RecordBatch>> Run() override {
     meter_->AddRows(batch_->num_rows());
-    return frame::ConformTo(*batch_, schema_);
+    auto batch = frame::ConformTo(*batch_, schema_);
+    if (!batch.ok()) return DoNotGoTogether(batch.status(), uri_);
+    return batch;
   }
 
  private:
+  const std::string& uri_;
   const std::shared_ptr<arrow::RecordBatch> batch_;
   const SchemaPtr schema_;
   Meter* const meter_;
@@ -198,7 +210,7 @@ class ParquetShardReader : public ShardReader {
     const auto told = static_cast<int64_t>(static_cast<double>(object_.size_bytes) * share);
     meter_->AddBytesRead(told - bytes_told_);
     bytes_told_ = told;
-    return std::make_unique<ConformTask>(std::move(batch), schema_, meter_);
+    return std::make_unique<ConformTask>(object_.uri, std::move(batch), schema_, meter_);
   }
 
  private:
@@ -260,12 +272,10 @@ Status ParquetSource::UnifySchemas() {
     }
     parts.push_back(std::move(part));
   }
-  auto unified = frame::UnifySchemas(parts, "source");
+  auto unified = frame::UnifySchemas(parts, "", [](const frame::Part& part) { return part.file; });
   if (!unified.ok()) {
-    const auto* detail = FaultDetail::Get(unified.status());
-    return Fail(Fault::kInput, unified.status().message(),
-                detail == nullptr ? Where{} : detail->where(),
-                "Write the files with the same types, or leave the column out by columns=[...].");
+    const auto partition = FaultDetail::Get(unified.status())->where().partition;
+    return DoNotGoTogether(unified.status(), objects_[static_cast<size_t>(partition.value())].uri);
   }
   schema_ = *unified;
   return Status::OK();

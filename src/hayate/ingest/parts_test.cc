@@ -229,10 +229,46 @@ TEST(Parquet, ThatIsDamagedOrDoesNotGoTogetherIsAnError) {
   WriteParquet(files, files.Path("b.parquet"), TableOf(text, as_text), 10);
   const auto conflict = IngestToTable(files.Objects(), {}, nullptr);
   EXPECT_EQ(FaultOf(conflict.status()), Fault::kInput) << conflict.status();
+  EXPECT_EQ(conflict.status().message(),
+            files.Path("b.parquet") + " has string, " + files.Path("a.parquet") + " has int64");
+  EXPECT_EQ(FaultDetail::Get(conflict.status())->where().ToString(),
+            files.Path("b.parquet") + ", column a");
   TestFiles mixed;
   mixed.Add("a.csv", "a\n1\n");
   mixed.Add("b.parquet", "PAR1");
   EXPECT_EQ(FaultOf(IngestToTable(mixed.Objects(), {}, nullptr).status()), Fault::kInput);
+}
+
+TEST(Parquet, ThatIsOneByNameOnlyIsAnError) {
+  for (const char* bytes : {"", "a,b\n1,2\n"}) {
+    TestFiles files;
+    files.Add("a.parquet", bytes);
+    const auto table = IngestToTable(files.Objects(), {}, nullptr);
+    EXPECT_EQ(FaultOf(table.status()), Fault::kInput);
+    EXPECT_NE(table.status().message().find("named as Parquet"), std::string::npos);
+    IngestOptions as_text{.format = "csv"};
+    as_text.allow_empty = true;
+    EXPECT_EQ(IngestToTable(files.Objects(), as_text, nullptr).ok(), bytes[0] != 0);
+  }
+}
+
+TEST(Parquet, ATimeBeyondTheRangeOfTheOtherFilesUnitNamesItsFile) {
+  const auto times = [](arrow::TimeUnit::type unit, int64_t value) {
+    const auto type = arrow::timestamp(unit);
+    arrow::TimestampBuilder builder(type, arrow::default_memory_pool());
+    EXPECT_TRUE(builder.Append(value).ok());
+    return arrow::Table::Make(arrow::schema({arrow::field("t", type)}),
+                              {builder.Finish().ValueOrDie()});
+  };
+  TestFiles files;
+  files.Add("a.parquet", "");
+  files.Add("b.parquet", "");
+  WriteParquet(files, files.Path("a.parquet"), times(arrow::TimeUnit::NANO, 1), 1);
+  WriteParquet(files, files.Path("b.parquet"), times(arrow::TimeUnit::MILLI, 253402300799000), 1);
+  const auto table = IngestToTable(files.Objects(), {}, nullptr);
+  EXPECT_EQ(FaultOf(table.status()), Fault::kInput) << table.status();
+  EXPECT_EQ(FaultDetail::Get(table.status())->where().ToString(),
+            files.Path("b.parquet") + ", column t");
 }
 
 // Values of every class, so that columns widen in all ways.

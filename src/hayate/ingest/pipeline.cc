@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <limits>
@@ -146,13 +147,28 @@ class Pipeline {
   }
 
   Result<std::unique_ptr<BlockTask>> NextOf(Shard* shard) {
+    return WithMemory<std::unique_ptr<BlockTask>>(
+        *shard, "no memory to read a block", [&]() -> Result<std::unique_ptr<BlockTask>> {
+          if (shard->reader == nullptr) {
+            ARROW_ASSIGN_OR_RAISE(shard->reader, open_(shard->number));
+          }
+          return shard->reader->Next();
+        });
+  }
+
+  // Containers throw where Arrow returns: both become an error that a person can act on.
+  template <typename T, typename Step>
+  Result<T> WithMemory(const Shard& shard, const char* what, Step&& step) const {
+    const auto fail = [&] {
+      return FailErrno(ENOMEM, what,
+                       {.object = options_.name_of ? options_.name_of(shard.number) : ""});
+    };
     try {
-      if (shard->reader == nullptr) {
-        ARROW_ASSIGN_OR_RAISE(shard->reader, open_(shard->number));
-      }
-      return shard->reader->Next();
+      Result<T> result = step();
+      if (result.status().IsOutOfMemory()) return fail();
+      return result;
     } catch (const std::bad_alloc&) {
-      return Status::OutOfMemory("no memory to read a block");
+      return fail();
     }
   }
 
@@ -163,7 +179,8 @@ class Pipeline {
       return;
     }
     lock->unlock();
-    Result<BatchPtr> batch = BatchOf(piece.task.get());
+    Result<BatchPtr> batch = WithMemory<BatchPtr>(*shard, "no memory to convert a block",
+                                                  [&] { return piece.task->Run(); });
     piece.task = nullptr;
     lock->lock();
     if (!batch.ok()) {
@@ -173,14 +190,6 @@ class Pipeline {
       shard->ready.emplace(piece.number, std::move(*batch));
     }
     WriteReady(shard, lock);
-  }
-
-  static Result<BatchPtr> BatchOf(BlockTask* task) {
-    try {
-      return task->Run();
-    } catch (const std::bad_alloc&) {
-      return Status::OutOfMemory("no memory to convert a block");
-    }
   }
 
   // Writes what is ready, in order; one thread a shard, the others leave it to that one.

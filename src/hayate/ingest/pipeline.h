@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "hayate/base/status.h"
@@ -40,6 +41,8 @@ struct PipelineOptions {
   int threads = 1;
   /// Asked by every thread after each step; false: stop with Fault::kInterrupted.
   std::function<bool()> keep_going;
+  /// What an error calls a shard that there was no memory for.
+  std::function<std::string(int64_t shard)> name_of;
 };
 
 using OpenShard = std::function<Result<std::unique_ptr<ShardReader>>(int64_t shard)>;
