@@ -95,6 +95,7 @@ class SchemaList {
 Json ToJson(const Part& part) {
   Json json = WithoutSchema(part);
   if (part.schema) json["schema"] = SchemaToJson(*part.schema);
+  if (!part.resume.empty()) json["resume"] = part.resume;
   return json;
 }
 
@@ -103,6 +104,7 @@ Result<Part> PartFromJson(const Json& json, const std::string& name) {
   if (json.contains("schema")) {
     ARROW_ASSIGN_OR_RAISE(part.schema, SchemaFromJson(json["schema"], name));
   }
+  if (json.contains("resume")) part.resume = json["resume"];
   return part;
 }
 

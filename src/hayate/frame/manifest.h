@@ -41,6 +41,8 @@ struct Part {
   std::vector<std::pair<int64_t, int64_t>> groups;
   /// Whatever the writer wants kept: metrics of a value, Python type of a result, …
   Json extra = Json::object();
+  /// What the writer has to know to go on after an interruption. Not in a manifest.
+  Json resume = Json::object();
 };
 
 /// `frame.json`: the only truth about what a frame holds. A directory without one is not a frame.

@@ -14,6 +14,7 @@ class PartWriter::Impl {
   std::unique_ptr<PartFile> file;
   std::vector<std::pair<int64_t, int64_t>> groups;
   Json extra = Json::object();
+  Json resume = Json::object();
 };
 
 PartWriter::PartWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -37,6 +38,8 @@ void PartWriter::set_groups(std::vector<std::pair<int64_t, int64_t>> groups) {
 
 void PartWriter::set_extra(Json extra) { impl_->extra = std::move(extra); }
 
+void PartWriter::set_resume(Json resume) { impl_->resume = std::move(resume); }
+
 Result<Part> PartWriter::Finish() {
   // An older part of this number stops to exist before its file is replaced: a sidecar never stands
   // beside a file that it does not describe.
@@ -44,6 +47,7 @@ Result<Part> PartWriter::Finish() {
   ARROW_ASSIGN_OR_RAISE(Part part, impl_->file->Finish());
   part.groups = std::move(impl_->groups);
   part.extra = std::move(impl_->extra);
+  part.resume = std::move(impl_->resume);
   ARROW_RETURN_NOT_OK(WriteSidecar(impl_->dir, part));
   return part;
 }

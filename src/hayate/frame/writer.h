@@ -31,6 +31,7 @@ class PartWriter {
   /// Set before Finish, kept in the sidecar.
   void set_groups(std::vector<std::pair<int64_t, int64_t>> groups);
   void set_extra(Json extra);
+  void set_resume(Json resume);
 
   /// Footer, rename, sidecar. Returns what the sidecar holds.
   Result<Part> Finish();

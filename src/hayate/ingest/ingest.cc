@@ -214,7 +214,7 @@ Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& 
   Json states;
   CsvTypes* types = nullptr;
   PartsSink sink(dir, [&](int64_t shard) {
-    return PartExtra(objects[static_cast<size_t>(shard)], states, types);
+    return PartResume(objects[static_cast<size_t>(shard)], states, types);
   });
   const auto kept = [&](const Json& pass_states, CsvTypes* pass_types) -> Result<Kept> {
     states = pass_states;

@@ -8,7 +8,6 @@
 namespace hayate::ingest {
 namespace {
 
-constexpr const char* kMember = "ingest";
 constexpr auto kInexact = csv::CellClass::kInexactInteger;
 
 Json PlacesOfInexact(const CsvTypes& types) {
@@ -46,12 +45,11 @@ Status NoteInexact(const Json& places, const frame::Part& part, CsvTypes* types)
 
 }  // namespace
 
-Json PartExtra(const source::Object& object, const Json& states, const CsvTypes* types) {
-  Json said = {{"object", source::ToJson(object)},
-               {"semantics", kIngestSemantics},
-               {"states", states},
-               {"inexact", types == nullptr ? Json::object() : PlacesOfInexact(*types)}};
-  return Json{{kMember, std::move(said)}};
+Json PartResume(const source::Object& object, const Json& states, const CsvTypes* types) {
+  return {{"object", source::ToJson(object)},
+          {"semantics", kIngestSemantics},
+          {"states", states},
+          {"inexact", types == nullptr ? Json::object() : PlacesOfInexact(*types)}};
 }
 
 Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
@@ -60,10 +58,8 @@ Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
   ARROW_ASSIGN_OR_RAISE(const auto parts, frame::FinishedParts(dir));
   std::vector<KeptPart> kept;
   for (const frame::Part& part : parts) {
-    const bool is_ours = part.number >= 0 && part.number < static_cast<int64_t>(objects.size()) &&
-                         part.extra.is_object() && part.extra.contains(kMember);
-    if (!is_ours) continue;
-    const Json& said = part.extra[kMember];
+    if (part.number < 0 || part.number >= static_cast<int64_t>(objects.size())) continue;
+    const Json& said = part.resume;
     const Json expected_object = source::ToJson(objects[static_cast<size_t>(part.number)]);
     const auto says = [&](const char* member, const Json& value) {
       return said.is_object() && said.contains(member) && said[member] == value;

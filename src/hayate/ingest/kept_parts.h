@@ -13,7 +13,7 @@ namespace hayate::ingest {
 /// What a part's sidecar says of where it comes from: the object, the states of the types (a part
 /// is kept only for the same ones), and the integers that have no exact double. `types`: null for
 /// Parquet.
-Json PartExtra(const source::Object& object, const Json& states, const CsvTypes* types);
+Json PartResume(const source::Object& object, const Json& states, const CsvTypes* types);
 
 struct KeptPart {
   int64_t shard = 0;

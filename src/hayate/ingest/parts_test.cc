@@ -128,6 +128,17 @@ TEST(IngestToParts, KeepsNoPartOfAnotherTypeOrAnotherFile) {
   EXPECT_EQ(IngestToParts(others.Objects(), as_text, dir).ValueOrDie().rows, 3);
 }
 
+// With many columns and shards it would make a manifest larger than one may be.
+TEST(IngestToParts, WhatIsKnownToGoOnIsNotInTheManifest) {
+  TestFiles files;
+  files.Add("a.csv", "a_long_name_of_a_column\n1\n");
+  const std::string dir = files.Path("frame");
+  ASSERT_TRUE(IngestToParts(files.Objects(), {}, dir).ok());
+  EXPECT_FALSE(frame::FinishedParts(dir).ValueOrDie()[0].resume.empty());
+  Json manifest = ToJson(frame::Commit(dir, {}).ValueOrDie());
+  EXPECT_EQ(manifest["parts"].dump().find("a_long_name_of_a_column"), std::string::npos);
+}
+
 // The integer without an exact double lies in a part that is kept, the real number in one that is
 // not.
 TEST(IngestToParts, RemembersInexactIntegersOfKeptParts) {

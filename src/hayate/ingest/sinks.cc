@@ -32,7 +32,7 @@ Status PartsSink::Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>
 
 Status PartsSink::Finish(int64_t shard) {
   ARROW_ASSIGN_OR_RAISE(frame::PartWriter* const writer, WriterOf(shard));
-  writer->set_extra(extra_of_(shard));
+  writer->set_resume(resume_of_(shard));
   ARROW_RETURN_NOT_OK(writer->Finish().status());
   const std::lock_guard<std::mutex> lock(mutex_);
   writers_.erase(shard);

@@ -22,14 +22,14 @@ class PassSink : public BatchSink {
  public:
   virtual Status Begin(std::shared_ptr<arrow::Schema> schema) = 0;
   /// What the sidecar of a shard shall say besides, asked for when the shard is finished.
-  using ExtraOf = std::function<Json(int64_t shard)>;
+  using ResumeOf = std::function<Json(int64_t shard)>;
 };
 
 /// Part i of a frame for shard i.
 class PartsSink : public PassSink {
  public:
-  PartsSink(std::string dir, ExtraOf extra_of)
-      : dir_(std::move(dir)), extra_of_(std::move(extra_of)) {}
+  PartsSink(std::string dir, ResumeOf resume_of)
+      : dir_(std::move(dir)), resume_of_(std::move(resume_of)) {}
 
   Status Begin(std::shared_ptr<arrow::Schema> schema) override;
   Status Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) override;
@@ -39,7 +39,7 @@ class PartsSink : public PassSink {
   Result<frame::PartWriter*> WriterOf(int64_t shard);
 
   const std::string dir_;
-  const ExtraOf extra_of_;
+  const ResumeOf resume_of_;
   std::shared_ptr<arrow::Schema> schema_;
   std::mutex mutex_;
   std::map<int64_t, std::unique_ptr<frame::PartWriter>> writers_;
