@@ -211,15 +211,13 @@ Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& 
                                    const std::string& dir) {
   ARROW_RETURN_NOT_OK(Check(objects, options));
   // Set before each pass, read by the threads of that pass.
-  Json states;
-  CsvTypes* types = nullptr;
-  PartsSink sink(dir, [&](int64_t shard) {
-    return PartResume(objects[static_cast<size_t>(shard)], states, types);
-  });
-  const auto kept = [&](const Json& pass_states, CsvTypes* pass_types) -> Result<Kept> {
-    states = pass_states;
-    types = pass_types;
-    ARROW_ASSIGN_OR_RAISE(const auto parts, FindKeptParts(dir, objects, states, types));
+  PassState pass{.options = OptionsDigest(options.csv)};
+  PartsSink sink(
+      dir, [&](int64_t shard) { return PartResume(objects[static_cast<size_t>(shard)], pass); });
+  const auto kept = [&](const Json& states, CsvTypes* types) -> Result<Kept> {
+    pass.states = states;
+    pass.types = types;
+    ARROW_ASSIGN_OR_RAISE(const auto parts, FindKeptParts(dir, objects, pass));
     Kept found;
     for (const KeptPart& part : parts) {
       found.shards.insert(part.shard);

@@ -46,11 +46,11 @@ struct IngestResult {
 };
 
 /// Objects → parts of a frame in `dir` (not committed): part i is object i, rows as in the object.
-/// Parts already there with a sidecar for the same schema are kept. Memory is bounded by threads ×
-/// a few blocks, whatever the input's size. One shard per core, largest first; cores without a
-/// shard help to parse blocks of the others. The types are the schema's, or inferred from a sample
-/// and then checked on every value (DESIGN: Types); a surprise widens the column and parses the
-/// shards again.
+/// Parts already there with a sidecar for the same file, options and types are kept. Memory is
+/// bounded by threads × a few blocks, whatever the input's size. One shard per core, largest first;
+/// cores without a shard help to parse blocks of the others. The types are the schema's, or
+/// inferred from a sample and then checked on every value (DESIGN: Types); a surprise widens the
+/// column and parses the shards again.
 Result<IngestResult> IngestToParts(const std::vector<source::Object>& objects,
                                    const IngestOptions& options, const std::string& dir);
 

@@ -1,5 +1,6 @@
 #include "hayate/ingest/kept_parts.h"
 
+#include "hayate/base/hash.h"
 #include "hayate/csv/classify.h"
 #include "hayate/csv/infer.h"
 #include "hayate/frame/writer.h"
@@ -45,16 +46,24 @@ Status NoteInexact(const Json& places, const frame::Part& part, CsvTypes* types)
 
 }  // namespace
 
-Json PartResume(const source::Object& object, const Json& states, const CsvTypes* types) {
+std::string OptionsDigest(const csv::ReadOptions& options) {
+  Json json = csv::ToJson(options);
+  json.erase("block_bytes");
+  json.erase("sample_bytes");
+  return HashText(ToCanonicalText(json));
+}
+
+Json PartResume(const source::Object& object, const PassState& pass) {
   return {{"object", source::ToJson(object)},
           {"semantics", kIngestSemantics},
-          {"states", states},
-          {"inexact", types == nullptr ? Json::object() : PlacesOfInexact(*types)}};
+          {"options", pass.options},
+          {"states", pass.states},
+          {"inexact", pass.types == nullptr ? Json::object() : PlacesOfInexact(*pass.types)}};
 }
 
 Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
                                             const std::vector<source::Object>& objects,
-                                            const Json& states, CsvTypes* types) {
+                                            const PassState& pass) {
   ARROW_ASSIGN_OR_RAISE(const auto parts, frame::FinishedParts(dir));
   std::vector<KeptPart> kept;
   for (const frame::Part& part : parts) {
@@ -65,11 +74,11 @@ Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
       return said.is_object() && said.contains(member) && said[member] == value;
     };
     if (!says("object", expected_object) || !says("semantics", kIngestSemantics) ||
-        !says("states", states)) {
+        !says("options", pass.options) || !says("states", pass.states)) {
       continue;
     }
-    if (types != nullptr && said.contains("inexact")) {
-      ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part, types));
+    if (pass.types != nullptr && said.contains("inexact")) {
+      ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part, pass.types));
     }
     kept.push_back({.shard = part.number, .rows = part.rows});
   }

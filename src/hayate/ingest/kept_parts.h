@@ -5,25 +5,35 @@
 #include <vector>
 
 #include "hayate/base/json.h"
+#include "hayate/csv/options.h"
 #include "hayate/ingest/csv_types.h"
 #include "hayate/source/source.h"
 
 namespace hayate::ingest {
 
-/// What a part's sidecar says of where it comes from: the object, the states of the types (a part
-/// is kept only for the same ones), and the integers that have no exact double. `types`: null for
-/// Parquet.
-Json PartResume(const source::Object& object, const Json& states, const CsvTypes* types);
+/// What the parts of one pass have in common: a part is kept only where all of it is the same.
+struct PassState {
+  std::string options;        ///< digest of those that bear on values (OptionsDigest)
+  Json states;                ///< of the types
+  CsvTypes* types = nullptr;  ///< null for Parquet
+};
+
+/// Of the options that bear on what is read, and not on how.
+std::string OptionsDigest(const csv::ReadOptions& options);
+
+/// What a part's sidecar says of where it comes from: the object, the state of the pass, and the
+/// integers that have no exact double.
+Json PartResume(const source::Object& object, const PassState& pass);
 
 struct KeptPart {
   int64_t shard = 0;
   int64_t rows = 0;
 };
 
-/// Parts that an earlier run has finished in `dir` from the same objects with the same states. What
-/// they know of inexact integers is noted in `types`.
+/// Parts that an earlier run has finished in `dir` from the same objects in the same state. What
+/// they know of inexact integers is noted in the types.
 Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
                                             const std::vector<source::Object>& objects,
-                                            const Json& states, CsvTypes* types);
+                                            const PassState& pass);
 
 }  // namespace hayate::ingest

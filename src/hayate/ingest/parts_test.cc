@@ -122,6 +122,9 @@ TEST(IngestToParts, KeepsNoPartOfAnotherTypeOrAnotherFile) {
   for (const auto& part : frame::FinishedParts(dir).ValueOrDie()) {
     EXPECT_EQ(part.schema->field(0)->type()->ToString(), "string");
   }
+  as_text.csv.null_values = {"1"};
+  ASSERT_TRUE(IngestToParts(files.Objects(), as_text, dir).ok());
+  EXPECT_EQ(FrameOf(dir)->column(0)->null_count(), 1) << "other options, other values";
   TestFiles others;
   others.Add("a.csv", "a\nx\ny\n");
   others.Add("b.csv", "a\nz\n");

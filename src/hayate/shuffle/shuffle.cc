@@ -6,9 +6,10 @@
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "hayate/base/file.h"
+#include "hayate/base/hash.h"
 #include "hayate/frame/parallel.h"
 #include "hayate/frame/writer.h"
 #include "hayate/shuffle/gather.h"
@@ -156,6 +157,17 @@ Result<std::shared_ptr<arrow::Schema>> OutputSchema(const frame::FrameReader& in
                           arrow::field(kRowNumberColumn, arrow::uint64(), /*nullable=*/false));
 }
 
+// All that a part's output comes from: it is kept only for the same.
+Json ResumeOf(const frame::Part& part, const ShuffleOptions& options, const arrow::Schema& schema,
+              int64_t first_row) {
+  return {{"input", part.checksum},
+          {"columns", options.columns},
+          {"partitions", options.partitions},
+          {"hash", kPartitionHash},
+          {"schema", HashText(schema.ToString(/*show_metadata=*/true))},
+          {"first_row", options.with_row_numbers ? Json(first_row) : Json()}};
+}
+
 }  // namespace
 
 int64_t PartitionCount(int64_t rows, int64_t bytes) {
@@ -168,19 +180,24 @@ Status ShuffleParts(const frame::FrameReader& input, const ShuffleOptions& optio
                     const std::string& dir) {
   ARROW_ASSIGN_OR_RAISE(const auto schema, OutputSchema(input, options));
   ARROW_RETURN_NOT_OK(MakeDirectories(dir));
-  std::set<int64_t> finished;
+  std::map<int64_t, Json> finished;
   ARROW_ASSIGN_OR_RAISE(const auto kept, frame::FinishedParts(dir));
-  for (const frame::Part& part : kept) finished.insert(part.number);
+  for (const frame::Part& part : kept) finished[part.number] = part.resume;
 
   std::vector<int64_t> todo;
   std::vector<int64_t> first_rows;  // of the part in the whole input
+  std::vector<Json> resumes;
   int64_t row = 0;
   for (int64_t i = 0; i < input.num_parts(); ++i) {
-    if (!finished.contains(i)) {
+    const frame::Part& part = input.manifest().parts[static_cast<size_t>(i)];
+    Json resume = ResumeOf(part, options, *schema, row);
+    const auto found = finished.find(i);
+    if (found == finished.end() || found->second != resume) {
       todo.push_back(i);
       first_rows.push_back(row);
+      resumes.push_back(std::move(resume));
     }
-    row += input.manifest().parts[static_cast<size_t>(i)].rows;
+    row += part.rows;
   }
   const int outer = static_cast<int>(
       std::clamp<int64_t>(static_cast<int64_t>(todo.size()), 1, std::max(1, options.threads)));
@@ -192,6 +209,7 @@ Status ShuffleParts(const frame::FrameReader& input, const ShuffleOptions& optio
     ARROW_RETURN_NOT_OK(splitter.Order(inner));
     ARROW_ASSIGN_OR_RAISE(const auto writer, frame::PartWriter::Make(dir, todo[i], schema));
     ARROW_RETURN_NOT_OK(WriteSplit(splitter, options, inner, writer.get()));
+    writer->set_resume(resumes[i]);
     return writer->Finish().status();
   });
 }

@@ -41,8 +41,8 @@ struct ShuffleOptions {
 /// Splits a frame by hash of key: writes one part per input part into `dir` (not committed), each
 /// of exactly `partitions` record batches, batch p holding the rows of partition p in input order.
 /// Partition p of the frame is then batch p of every part, in part order: nothing is merged.
-/// Output parts already there are kept. A key column that is missing is Fault::kUsage that lists
-/// the columns there are.
+/// Output parts already there are kept if they come from the same part by the same options. A key
+/// column that is missing is Fault::kUsage that lists the columns there are.
 Status ShuffleParts(const frame::FrameReader& input, const ShuffleOptions& options,
                     const std::string& dir);
 

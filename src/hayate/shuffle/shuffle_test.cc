@@ -127,6 +127,21 @@ TEST_F(ShuffleTest, PartsAlreadyThereAreKept) {
   EXPECT_TRUE(frame::Commit(Output(), {.expected_parts = 4}).ok());
 }
 
+TEST_F(ShuffleTest, PartsOfOtherOptionsAreNotKept) {
+  const auto input = MakeInput(3, 2);
+  ASSERT_TRUE(ShuffleParts(*input, {.columns = {"id"}, .partitions = 3}, Output()).ok());
+  const std::vector<ShuffleOptions> others = {
+      {.columns = {"name"}, .partitions = 3},
+      {.columns = {"name"}, .partitions = 5},
+      {.columns = {"name"}, .partitions = 5, .with_row_numbers = true}};
+  for (const ShuffleOptions& options : others) {
+    const std::string part = Output() + "/part-00001.arrow";
+    const auto before = std::filesystem::last_write_time(part);
+    ASSERT_TRUE(ShuffleParts(*input, options, Output()).ok());
+    EXPECT_NE(std::filesystem::last_write_time(part), before);
+  }
+}
+
 TEST_F(ShuffleTest, AnInputWithoutRowsGivesEmptyPartitions) {
   auto writer = frame::PartWriter::Make(Input(), 0, frame::TestSchema()).ValueOrDie();
   ASSERT_TRUE(writer->Finish().ok());
