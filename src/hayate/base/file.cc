@@ -2,12 +2,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -17,19 +20,39 @@ namespace {
 
 constexpr int64_t kMaxSmallFileBytes = 256LL << 20;
 
-// A name that no other process, and no other thread of this one, makes at the same time.
-std::string TemporaryName(const std::string& path) {
-  static std::atomic<uint64_t> counter = 0;
-  const std::filesystem::path target(path);
-  return (target.parent_path() /
-          ("." + target.filename().string() + "." + std::to_string(getpid()) + "." +
-           std::to_string(counter++) + ".tmp"))
-      .string();
+constexpr size_t kRandomDigits = 16;
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr int kNameAttempts = 16;
+
+std::string TemporaryPrefix(const std::string& path) {
+  return "." + std::filesystem::path(path).filename().string() + ".";
 }
 
-std::string ParentOf(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  return parent.empty() ? "." : parent.string();
+// By chance: numbers of processes begin anew with each container, and what a killed one left stays.
+Result<std::string> TemporaryName(const std::string& path) {
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof bits, 0) != sizeof bits) {
+    return FailErrno(errno, "cannot make up a name for the temporary", {.object = path});
+  }
+  std::array<char, kRandomDigits + 1> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016" PRIx64, bits);
+  return ParentFolder(path) + "/" + TemporaryPrefix(path) + digits.data() +
+         std::string(kTemporarySuffix);
+}
+
+bool IsTemporaryOf(std::string_view name, std::string_view prefix) {
+  if (name.size() != prefix.size() + kRandomDigits + kTemporarySuffix.size()) return false;
+  return name.starts_with(prefix) && name.ends_with(kTemporarySuffix) &&
+         name.substr(prefix.size(), kRandomDigits).find_first_not_of("0123456789abcdef") ==
+             std::string_view::npos;
+}
+
+// RemoveTemporaries may have come between the file's making and its lock: then it is lost.
+bool LockNew(int fd) {
+  // Where the file system knows no locks nothing is removed either.
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
+  struct stat info;
+  return fstat(fd, &info) == 0 && info.st_nlink > 0;
 }
 
 }  // namespace
@@ -64,15 +87,20 @@ Result<std::string> ReadFile(const std::string& path) {
 Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
   std::unique_ptr<AtomicFile> file(new AtomicFile());
   file->path_ = path;
-  file->temporary_ = TemporaryName(path);
-  file->fd_ =
-      FileDescriptor(open(file->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file->fd_.valid()) {
-    const int error = errno;
-    file->temporary_.clear();
-    return FailErrno(error, "cannot create the file", {.object = path});
+  int error = EEXIST;
+  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+    ARROW_ASSIGN_OR_RAISE(const std::string temporary, TemporaryName(path));
+    file->fd_ =
+        FileDescriptor(open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file->fd_.valid()) {
+      if (!LockNew(file->fd_.get())) continue;
+      file->temporary_ = temporary;
+      return file;
+    }
+    error = errno;
+    if (error != EEXIST) break;
   }
-  return file;
+  return FailErrno(error, "cannot create the file", {.object = path});
 }
 
 AtomicFile::~AtomicFile() {
@@ -97,12 +125,33 @@ Status AtomicFile::Commit() {
   return Status::OK();
 }
 
+Status AtomicFile::CommitDurably() {
+  if (fsync(fd_.get()) != 0) return FailErrno(errno, "cannot sync", {.object = path_});
+  ARROW_RETURN_NOT_OK(Commit());
+  return SyncPath(ParentFolder(path_));
+}
+
 Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
   ARROW_ASSIGN_OR_RAISE(auto file, AtomicFile::Create(path));
   ARROW_RETURN_NOT_OK(file->Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-  if (fsync(file->fd()) != 0) return FailErrno(errno, "cannot sync", {.object = path});
-  ARROW_RETURN_NOT_OK(file->Commit());
-  return SyncPath(ParentOf(path));
+  return file->CommitDurably();
+}
+
+Status RemoveTemporaries(const std::string& path) {
+  const std::string folder = ParentFolder(path);
+  const std::string prefix = TemporaryPrefix(path);
+  ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(folder));
+  for (const std::string& name : names) {
+    if (!IsTemporaryOf(name, prefix)) continue;
+    const std::string temporary = folder + "/" + name;
+    const FileDescriptor fd(open(temporary.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    // The lock of whoever writes it goes with that process.
+    if (!fd.valid() || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    if (unlink(temporary.c_str()) != 0 && errno != ENOENT) {
+      return FailErrno(errno, "cannot remove", {.object = temporary});
+    }
+  }
+  return Status::OK();
 }
 
 Status SyncPath(const std::string& path) {
@@ -110,6 +159,16 @@ Status SyncPath(const std::string& path) {
   if (!fd.valid()) return FailErrno(errno, "cannot open to sync", {.object = path});
   if (fsync(fd.get()) != 0) return FailErrno(errno, "cannot sync", {.object = path});
   return Status::OK();
+}
+
+bool PathExists(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0;
+}
+
+std::string ParentFolder(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
 }
 
 Status MakeDirectories(const std::string& path) {

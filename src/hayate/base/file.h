@@ -46,11 +46,12 @@ Result<std::string> ReadFile(const std::string& path);
 /// `bytes` or what it held before, also after a power cut.
 Status WriteFileAtomically(const std::string& path, std::string_view bytes);
 
-/// A new file that appears under its name only when Commit succeeds. One thread.
+/// A new file that appears under its name only when it is committed: until then it is
+/// `.<name>.<16 random digits>.tmp` beside `path`, locked by us. One thread.
 class AtomicFile {
  public:
   static Result<std::unique_ptr<AtomicFile>> Create(const std::string& path);
-  ~AtomicFile();  ///< removes the temporary if Commit was not called
+  ~AtomicFile();  ///< removes the temporary if it was not committed
 
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
@@ -59,6 +60,8 @@ class AtomicFile {
   Status Append(std::span<const uint8_t> bytes);
   /// Renames the temporary to its name. Visible afterwards; durable after SyncPath.
   Status Commit();
+  /// Syncs it first and the directory afterwards: under the name is always a whole file.
+  Status CommitDurably();
 
  private:
   AtomicFile() = default;
@@ -68,8 +71,16 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// Removes the temporaries of `path` that nobody writes any more: what killed processes have left.
+Status RemoveTemporaries(const std::string& path);
+
 /// fsync of a file or directory.
 Status SyncPath(const std::string& path);
+
+/// Whether there is something at `path`; what cannot be looked at counts as absent.
+bool PathExists(const std::string& path);
+/// The folder that `path` lies in; "." for a plain name.
+std::string ParentFolder(const std::string& path);
 
 /// mkdir -p.
 Status MakeDirectories(const std::string& path);

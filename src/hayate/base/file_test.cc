@@ -45,6 +45,23 @@ TEST_F(FileTest, UncommittedFileLeavesNothingAndKeepsTheOldOne) {
   EXPECT_EQ(*ReadFile(path), "old");
 }
 
+TEST_F(FileTest, WhatKilledProcessesLeftIsRemovedAndWhatIsBeingWrittenIsNot) {
+  const std::string path = dir_ + "/a";
+  const std::string left = dir_ + "/.a.0123456789abcdef.tmp";
+  ASSERT_TRUE(WriteFileAtomically(left, "half").ok());
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/.a.mine.tmp", "of somebody else").ok());
+  ASSERT_TRUE(WriteFileAtomically(dir_ + "/.a.b.0123456789abcdef.tmp", "of a.b").ok());
+  {
+    const auto writing = AtomicFile::Create(path).ValueOrDie();
+    ASSERT_TRUE(RemoveTemporaries(path).ok());
+    EXPECT_FALSE(PathExists(left));
+    EXPECT_EQ(ListDirectory(dir_)->size(), 3u);
+    ASSERT_TRUE(writing->Commit().ok());
+  }
+  EXPECT_EQ(*ListDirectory(dir_),
+            (std::vector<std::string>{".a.b.0123456789abcdef.tmp", ".a.mine.tmp", "a"}));
+}
+
 TEST_F(FileTest, FullDiskIsAStorageFaultThatNamesTheFileAndWhatToDo) {
   const Status status = FailErrno(ENOSPC, "cannot write", {.object = dir_ + "/x"});
   EXPECT_EQ(FaultOf(status), Fault::kStorage);

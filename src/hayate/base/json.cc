@@ -5,9 +5,12 @@ namespace hayate {
 Result<Json> ParseJson(std::string_view text, const std::string& name) {
   try {
     return Json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
+  } catch (const Json::parse_error& error) {
     return Fail(Fault::kInput, std::string("not valid JSON: ") + error.what(),
                 {.object = name, .byte = static_cast<int64_t>(error.byte)});
+  } catch (const Json::exception& error) {
+    // A number that no double can hold.
+    return Fail(Fault::kInput, std::string("not valid JSON: ") + error.what(), {.object = name});
   }
 }
 
