@@ -25,6 +25,7 @@ class Executor {
     scheduling.on_start = [this](const std::string& node) { shown_.insert(node); };
     scheduling.on_task = [this](const TaskRecord& task) { state_.record->Add(task); };
     scheduling.on_tick = [this] { Tick(); };
+    state_.on_warning = options.on_warning;
     scheduler_ = std::make_unique<Scheduler>(tasks_.get(), std::move(scheduling));
   }
 

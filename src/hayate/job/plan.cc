@@ -46,6 +46,7 @@ class Planner {
     PlannedNode& planned = plan_.nodes[At(index)];
     if (node.is_source()) {
       const std::string job_dir = std::filesystem::path(description_.job).parent_path().string();
+      planned.listed_ns = NowNs();
       ARROW_ASSIGN_OR_RAISE(planned.files, FindFiles(node, job_dir, store_, checksums_));
       planned.key_parts = SourceKeyParts(node, planned.files);
     } else {

@@ -35,6 +35,7 @@ struct PlannedNode {
   std::string key;
   Json key_parts = Json::object();
   std::vector<FileRecord> files;                          ///< of a source
+  int64_t listed_ns = 0;                                  ///< when their listing began
   std::vector<std::string> dirs;                          ///< of each output's frame
   std::vector<std::optional<frame::Manifest>> manifests;  ///< of each output, where committed
 

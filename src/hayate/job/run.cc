@@ -59,7 +59,9 @@ Status RefreshFiles(const Plan& plan) {
   for (const PlannedNode& node : plan.nodes) {
     if (node.state != PlannedNode::State::kKept || node.files.empty()) continue;
     frame::Manifest manifest = *node.manifests.front();
-    const Json files = FilesToJson(node.files);
+    std::vector<FileRecord> recorded = node.files;
+    ForgetRacyTimes(node.listed_ns, &recorded);
+    const Json files = FilesToJson(recorded);
     if (manifest.extra.value("files", Json()) == files) continue;
     manifest.extra["files"] = files;
     ARROW_RETURN_NOT_OK(frame::WriteManifest(node.dirs.front(), manifest));

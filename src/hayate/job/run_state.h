@@ -43,6 +43,7 @@ struct RunState {
   SharedWork shared;
   std::vector<observe::StageState> progress;  ///< by node
   std::vector<int64_t> priority;              ///< by node: its place in the order of the graph
+  std::function<void(const std::string&)> on_warning;
   /// Called at the end of a node, for the display.
   std::function<void(int64_t node)> on_finished;
   /// To be called once all frames of a node are committed and read into its plan's manifests.

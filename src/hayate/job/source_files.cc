@@ -1,6 +1,7 @@
 #include "hayate/job/source_files.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 
@@ -97,9 +98,15 @@ Status CheckUnchanged(const std::vector<FileRecord>& files) {
   return Status::OK();
 }
 
-void ForgetRacyTimes(int64_t now_ns, std::vector<FileRecord>* files) {
+int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+void ForgetRacyTimes(int64_t listed_ns, std::vector<FileRecord>* files) {
   for (FileRecord& file : *files) {
-    if (std::max(file.object.mtime_ns, file.object.ctime_ns) > now_ns - kRacyNs) {
+    if (std::max(file.object.mtime_ns, file.object.ctime_ns) > listed_ns - kRacyNs) {
       file.object.mtime_ns = 0;
     }
   }

@@ -25,8 +25,12 @@ Result<std::vector<FileRecord>> FindFiles(const Node& source, const std::string&
 /// Fault::kInput if a file is no longer as `files` saw it: what was read may be of two versions.
 Status CheckUnchanged(const std::vector<FileRecord>& files);
 
-/// Files that changed less than a clock tick before `now_ns` lose their recorded mtime, so that the
-/// next plan compares their content: a later change could have left the same times.
-void ForgetRacyTimes(int64_t now_ns, std::vector<FileRecord>* files);
+/// What the system's clock says, as files are stamped.
+int64_t NowNs();
+
+/// Files that changed less than a clock tick before `listed_ns`, when their listing began, lose
+/// their recorded mtime, so that the next plan compares their content: a later change could have
+/// left the same times.
+void ForgetRacyTimes(int64_t listed_ns, std::vector<FileRecord>* files);
 
 }  // namespace hayate::job

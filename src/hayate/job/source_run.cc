@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "hayate/base/file.h"
@@ -12,16 +11,19 @@ namespace {
 // Fewer cores for small inputs, so that several can be read at a time.
 constexpr int64_t kBytesPerThread = 4 << 20;
 
-int64_t NowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 // Once every checksum is there: the manifest keeps them, so that a file that was only touched or
-// copied back is known again.
+// copied back is known again. Of files that changed since they were read they would say that the
+// frame holds what the files hold now.
 Status KeepChecksums(RunState* state, int64_t index) {
   PlannedNode& planned = state->planned(index);
+  const Status unchanged = CheckUnchanged(planned.files);
+  if (!unchanged.ok()) {
+    const FaultDetail* detail = FaultDetail::Get(unchanged);
+    state->on_warning(state->node(index).name + ": " +
+                      (detail == nullptr ? "a file" : detail->where().object) +
+                      " changed after it was read; the next run reads it again");
+    return Status::OK();
+  }
   const std::string& dir = planned.dirs.front();
   ARROW_ASSIGN_OR_RAISE(auto manifest, frame::ReadManifest(dir));
   ARROW_ASSIGN_OR_RAISE(auto files, FilesFromJson(manifest.extra["files"], dir));
@@ -29,8 +31,7 @@ Status KeepChecksums(RunState* state, int64_t index) {
     files[i].checksum = planned.files[i].checksum;
   }
   manifest.extra["files"] = FilesToJson(files);
-  ARROW_RETURN_NOT_OK(frame::WriteManifest(dir, manifest));
-  return CheckUnchanged(planned.files);
+  return frame::WriteManifest(dir, manifest);
 }
 
 void AddChecksums(RunState* state, int64_t index) {
@@ -90,7 +91,7 @@ Status StartSource(RunState* state, int64_t index) {
     objects.push_back(source::ToJson(file.object));
   }
   std::vector<FileRecord> recorded = planned.files;
-  ForgetRacyTimes(NowNs(), &recorded);
+  ForgetRacyTimes(planned.listed_ns, &recorded);
   Json commit = CommitMessage(node.name, planned.key, planned.key_parts,
                               static_cast<int64_t>(planned.files.size()));
   commit["min_rows"] = node.min_rows;
