@@ -23,8 +23,7 @@ std::string PathOf(const std::string& dir) {
 }
 
 bool IsFresh(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return false;
+  if (!PathExists(path)) return false;
   const auto bytes = MapFile(path);
   if (!bytes.ok()) return false;
   const auto reader =
@@ -60,6 +59,8 @@ Result<std::string> Consolidate(const std::string& dir, int threads) {
   ARROW_ASSIGN_OR_RAISE(const std::string only, OnlyBatch(*frame));
   if (!only.empty()) return (std::filesystem::path(dir) / only).string();
   if (IsFresh(path)) return path;
+  // Those of killed processes are as large as the frame.
+  ARROW_RETURN_NOT_OK(RemoveTemporaries(path));
   const Status status =
       WriteWhole(*frame, path, threads, arrow::key_value_metadata({kBootKey}, {BootId()}));
   if (!status.ok() && FaultDetail::Get(status) == nullptr) {

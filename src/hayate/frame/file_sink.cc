@@ -55,11 +55,13 @@ Status FileSink::Close() {
 }
 
 Status FileSink::Commit() {
-  ARROW_RETURN_NOT_OK(Flush());
-  closed_ = true;
-  // Only a head start for the fsync at commit, which is what reports a failure of the device.
-  (void)sync_file_range(file_->fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
+  ARROW_RETURN_NOT_OK(Close());
   return file_->Commit();
+}
+
+Status FileSink::CommitDurably() {
+  ARROW_RETURN_NOT_OK(Close());
+  return file_->CommitDurably();
 }
 
 std::string FileSink::Checksum() const { return hasher_ ? hasher_->HexDigest() : std::string(); }

@@ -18,7 +18,7 @@ namespace hayate::frame {
 class FileSink : public arrow::io::OutputStream {
  public:
   static Result<std::shared_ptr<FileSink>> Create(const std::string& path, bool with_checksum);
-  ~FileSink() override;  ///< without Commit: leaves nothing behind
+  ~FileSink() override;  ///< uncommitted: leaves nothing behind
 
   Status Write(const void* data, int64_t nbytes) override;
   Result<int64_t> Tell() const override { return position_; }
@@ -27,8 +27,10 @@ class FileSink : public arrow::io::OutputStream {
   bool closed() const override { return closed_; }
   Status Flush() override;
 
-  /// Flushes, asks the system to begin writing the pages back (without waiting), renames.
+  /// Flushes, renames. Nothing waits for the disk.
   Status Commit();
+  /// Flushes, syncs, renames, syncs the directory.
+  Status CommitDurably();
 
   /// Readable too: what was flushed can be mapped before it is committed.
   int fd() const { return file_->fd(); }

@@ -1,7 +1,6 @@
 #include "hayate/output/output.h"
 
 #include <cerrno>
-#include <filesystem>
 
 #include "hayate/base/file.h"
 #include "hayate/frame/file_sink.h"
@@ -45,14 +44,11 @@ Result<OutputResult> WriteFrame(const frame::FrameReader& frame, const std::stri
   if (format.empty()) {
     ARROW_ASSIGN_OR_RAISE(format, FormatOfPath(path));
   }
-  const auto parent = std::filesystem::path(path).parent_path();
-  const std::string directory = parent.empty() ? "." : parent.string();
-  ARROW_RETURN_NOT_OK(MakeDirectories(directory));
+  ARROW_RETURN_NOT_OK(MakeDirectories(ParentFolder(path)));
+  ARROW_RETURN_NOT_OK(RemoveTemporaries(path));
   ARROW_ASSIGN_OR_RAISE(const auto sink, frame::FileSink::Create(path, /*with_checksum=*/false));
   ARROW_RETURN_NOT_OK(Explained(Write(frame, format, options.threads, sink), path));
-  ARROW_RETURN_NOT_OK(sink->Commit());
-  ARROW_RETURN_NOT_OK(SyncPath(path));
-  ARROW_RETURN_NOT_OK(SyncPath(directory));
+  ARROW_RETURN_NOT_OK(sink->CommitDurably());
   return OutputResult{.rows = frame.manifest().rows, .bytes = sink->bytes()};
 }
 

@@ -98,6 +98,14 @@ TEST_F(OutputTest, CsvIsTheSameWithAnyNumberOfThreads) {
   }
 }
 
+TEST_F(OutputTest, WhatAKilledProcessLeftOfTheFileIsRemoved) {
+  const auto frame = MakeFrame(1, 10, false);
+  const std::string left = Path(".a.csv.0123456789abcdef.tmp");
+  ASSERT_TRUE(WriteFileAtomically(left, "half").ok());
+  ASSERT_TRUE(WriteFrame(*frame, Path("a.csv"), {}).ok());
+  EXPECT_FALSE(PathExists(left));
+}
+
 TEST_F(OutputTest, CompressedCsvIsManyMembersOfTheSameText) {
   const auto frame = MakeFrame(2, 400, false);
   ASSERT_TRUE(WriteFrame(*frame, Path("out.csv.gz"), {.threads = 3}).ok());
