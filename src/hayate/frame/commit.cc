@@ -10,6 +10,7 @@
 #include "hayate/base/file.h"
 #include "hayate/frame/group_order.h"
 #include "hayate/frame/parallel.h"
+#include "hayate/frame/sidecar.h"
 #include "hayate/frame/unify.h"
 #include "hayate/frame/writer.h"
 
@@ -59,14 +60,14 @@ Status CheckRows(const Manifest& manifest, int64_t min_rows) {
 }
 
 // Removes what the manifest does not name: sidecars, parts in another order, temporaries of workers
-// that were killed, a whole.arrow of other parts.
+// that were killed.
 Status RemoveLeftovers(const std::string& dir, const Manifest& manifest) {
   std::set<std::string> keep;
   for (const Part& part : manifest.parts) keep.insert(part.file);
   ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(dir));
   for (const std::string& name : names) {
     const bool ours =
-        name.starts_with("part-") || (name.starts_with(".part-") && name.ends_with(".tmp"));
+        name.starts_with("part-") || (name.starts_with(".") && name.ends_with(".tmp"));
     if (!ours || keep.contains(name)) continue;
     const std::string path = Join(dir, name);
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
@@ -76,17 +77,40 @@ Status RemoveLeftovers(const std::string& dir, const Manifest& manifest) {
   return Status::OK();
 }
 
+// Also that there is such a directory.
 Status SyncParts(const std::string& dir, const std::vector<Part>& parts) {
   ARROW_RETURN_NOT_OK(ParallelFor(static_cast<int64_t>(parts.size()), kSyncThreads, [&](int64_t i) {
     return SyncPath(Join(dir, parts[static_cast<size_t>(i)].file));
   }));
-  return SyncPath(dir);
+  ARROW_RETURN_NOT_OK(SyncPath(dir));
+  return SyncPath(ParentFolder(dir));
 }
 
 }  // namespace
 
+Result<std::optional<Manifest>> FindCommitted(const std::string& dir, const std::string& key) {
+  auto manifest = ReadManifest(dir);
+  if (!manifest.ok() || manifest->key != key) return std::nullopt;
+  if (manifest->needs_verify() || FindMissingPart(dir, *manifest)) return std::nullopt;
+  ARROW_RETURN_NOT_OK(RemoveLeftovers(dir, *manifest));
+  return *std::move(manifest);
+}
+
+Status MakeDurable(const std::string& dir) {
+  ARROW_ASSIGN_OR_RAISE(Manifest manifest, ReadManifest(dir));
+  if (manifest.boot.empty()) return Status::OK();
+  ARROW_RETURN_NOT_OK(SyncParts(dir, manifest.parts));
+  manifest.boot.clear();
+  return WriteManifest(dir, manifest);
+}
+
 Result<Manifest> Commit(const std::string& dir, const CommitOptions& options) {
   ARROW_RETURN_NOT_OK(MakeDirectories(dir));
+  if (!options.key.empty()) {
+    ARROW_ASSIGN_OR_RAISE(auto committed, FindCommitted(dir, options.key));
+    if (committed) return *std::move(committed);
+  }
+  ARROW_RETURN_NOT_OK(CheckParts(dir));
   Manifest manifest;
   manifest.name = options.name;
   manifest.key = options.key;
@@ -106,13 +130,16 @@ Result<Manifest> Commit(const std::string& dir, const CommitOptions& options) {
     manifest.schema = manifest.parts.front().schema;
   }
   for (const Part& part : manifest.parts) manifest.bytes += part.bytes;
+  for (Part& part : manifest.parts) part.resume = Json::object();
   manifest.created = Now();
   // It belongs to parts that were here before.
   const std::string whole = Join(dir, "whole.arrow");
   if (unlink(whole.c_str()) != 0 && errno != ENOENT) {
     return FailErrno(errno, "cannot remove", {.object = whole});
   }
-  ARROW_RETURN_NOT_OK(SyncParts(dir, manifest.parts));
+  // A system that does not say its boot could not tell afterwards that it lost power.
+  if (!options.durable) manifest.boot = BootId();
+  if (manifest.boot.empty()) ARROW_RETURN_NOT_OK(SyncParts(dir, manifest.parts));
   ARROW_RETURN_NOT_OK(WriteManifest(dir, manifest));
   ARROW_RETURN_NOT_OK(RemoveLeftovers(dir, manifest));
   return manifest;

@@ -107,6 +107,29 @@ TEST_F(FaultTest, ACommitThatFailsBeforeTheManifestCanBeRepeated) {
             (std::vector<std::string>{"frame.json", "part-00002.arrow"}));
 }
 
+TEST_F(FaultTest, ACommitThatDiedWhileItRemovedSidecarsCanBeRepeated) {
+  for (int64_t i = 0; i < 2; ++i) ASSERT_TRUE(Write(i, 10).ok());
+  const std::string sidecar = ReadFile(Path("part-00001.json")).ValueOrDie();
+  const CommitOptions options = {.name = "x", .key = "k", .expected_parts = 2};
+  const auto first = Commit(dir_.path(), options).ValueOrDie();
+  ASSERT_TRUE(WriteFileAtomically(Path("part-00001.json"), sidecar).ok());
+  EXPECT_FALSE(FindCommitted(dir_.path(), "another").ValueOrDie().has_value());
+  EXPECT_TRUE(PathExists(Path("part-00001.json")));
+  const auto again = Commit(dir_.path(), options);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(ToJson(*again), ToJson(first));
+  EXPECT_EQ(ListDirectory(dir_.path()).ValueOrDie(),
+            (std::vector<std::string>{"frame.json", "part-00000.arrow", "part-00001.arrow"}));
+}
+
+TEST_F(FaultTest, WhatAKilledConsolidationLeftIsRemoved) {
+  for (int64_t i = 0; i < 2; ++i) ASSERT_TRUE(Write(i, 10).ok());
+  ASSERT_TRUE(Commit(dir_.path(), {}).ok());
+  ASSERT_TRUE(WriteFileAtomically(Path(".whole.arrow.0123456789abcdef.tmp"), "half").ok());
+  ASSERT_TRUE(Consolidate(dir_.path(), 1).ok());
+  EXPECT_FALSE(PathExists(Path(".whole.arrow.0123456789abcdef.tmp")));
+}
+
 TEST_F(FaultTest, LeftoversOfACrashAfterTheManifestDoNotCount) {
   ASSERT_TRUE(Write(0, 10).ok());
   const std::string sidecar = ReadFile(Path("part-00000.json")).ValueOrDie();

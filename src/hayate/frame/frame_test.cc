@@ -30,6 +30,13 @@ class FrameTest : public ::testing::Test {
     return writer->Finish().ValueOrDie();
   }
 
+  // As if the machine had been started again since.
+  static void SetBoot(const std::string& path) {
+    auto json = ParseJson(ReadFile(path).ValueOrDie(), path).ValueOrDie();
+    json["boot"] = "another";
+    ASSERT_TRUE(WriteFileAtomically(path, ToCanonicalText(json)).ok());
+  }
+
   TestDirectory dir_;
 };
 
@@ -172,28 +179,77 @@ TEST_F(FrameTest, ASidecarWithoutItsWholePartIsSkipped) {
 TEST_F(FrameTest, APartFromBeforeARebootCountsOnlyByItsChecksum) {
   std::mt19937_64 random(3);
   for (int64_t i = 0; i < 2; ++i) MustWrite(i, {RandomBatch(random, 10)});
-  for (const char* name : {"part-00000.json", "part-00001.json"}) {
-    auto json = ParseJson(ReadFile(Path(name)).ValueOrDie(), name).ValueOrDie();
-    json["boot"] = "another";
-    ASSERT_TRUE(WriteFileAtomically(Path(name), ToCanonicalText(json)).ok());
-  }
+  for (const char* name : {"part-00000.json", "part-00001.json"}) SetBoot(Path(name));
   FlipByte(Path("part-00001.arrow"), 200);  // as pages that never reached the disk
+  EXPECT_TRUE(FinishedParts(dir_.path()).ValueOrDie().empty());
+  EXPECT_EQ(UncheckedParts(dir_.path()).ValueOrDie().size(), 2U);
+  ASSERT_TRUE(CheckParts(dir_.path()).ok());
   const auto parts = FinishedParts(dir_.path()).ValueOrDie();
   ASSERT_EQ(parts.size(), 1U);
   EXPECT_EQ(parts[0].number, 0);
+  EXPECT_TRUE(UncheckedParts(dir_.path()).ValueOrDie().empty());
 }
 
-TEST_F(FrameTest, ATornSidecarIsSkipped) {
+TEST_F(FrameTest, ACommitTakesNoPartFromBeforeARebootThatIsDamaged) {
   std::mt19937_64 random(3);
-  MustWrite(0, {RandomBatch(random, 10)});
+  for (int64_t i = 0; i < 2; ++i) MustWrite(i, {RandomBatch(random, 10)});
+  SetBoot(Path("part-00001.json"));
+  FlipByte(Path("part-00001.arrow"), 200);
+  const auto manifest = Commit(dir_.path(), {.expected_parts = 2});
+  ASSERT_FALSE(manifest.ok());
+  EXPECT_EQ(FaultDetail::Get(manifest.status())->where().partition, 1);
+}
+
+TEST_F(FrameTest, ASidecarThatCannotBeReadIsSkipped) {
+  std::mt19937_64 random(3);
+  for (int64_t i = 0; i < 2; ++i) MustWrite(i, {RandomBatch(random, 10)});
   std::filesystem::resize_file(Path("part-00000.json"), 30);
+  std::filesystem::resize_file(Path("part-00001.json"), 1LL << 30);
   EXPECT_TRUE(FinishedParts(dir_.path()).ValueOrDie().empty());
+}
+
+TEST_F(FrameTest, AFrameThatIsNotOnTheDiskIsTrustedUntilTheMachineStartsAgain) {
+  std::mt19937_64 random(3);
+  MustWrite(0, {RandomBatch(random, 100)});
+  const auto manifest = Commit(dir_.path(), {.durable = false}).ValueOrDie();
+  EXPECT_FALSE(manifest.boot.empty());
+  EXPECT_FALSE(manifest.needs_verify());
+  FlipByte(Path("part-00000.arrow"), 200);
+  EXPECT_TRUE(FrameReader::Open(dir_.path()).ok());
+  SetBoot(Path("frame.json"));
+  EXPECT_TRUE(ReadManifest(dir_.path()).ValueOrDie().needs_verify());
+  EXPECT_EQ(FaultOf(FrameReader::Open(dir_.path()).status()), Fault::kInput);
+  FlipByte(Path("part-00000.arrow"), 200);  // as it was
+  EXPECT_TRUE(FrameReader::Open(dir_.path()).ok());
+}
+
+TEST_F(FrameTest, ADurableFrameSaysNoBoot) {
+  std::mt19937_64 random(3);
+  MustWrite(0, {RandomBatch(random, 100)});
+  ASSERT_TRUE(Commit(dir_.path(), {.name = "x", .durable = false}).ok());
+  ASSERT_TRUE(MakeDurable(dir_.path()).ok());
+  const auto manifest = ReadManifest(dir_.path()).ValueOrDie();
+  EXPECT_EQ(manifest.boot, "");
+  EXPECT_EQ(manifest.name, "x");
+  ASSERT_TRUE(MakeDurable(dir_.path()).ok());
+}
+
+TEST_F(FrameTest, APartThatIsMissingOrShortIsFoundByStat) {
+  std::mt19937_64 random(3);
+  for (int64_t i = 0; i < 3; ++i) MustWrite(i, {RandomBatch(random, 10)});
+  const auto manifest = Commit(dir_.path(), {}).ValueOrDie();
+  EXPECT_EQ(FindMissingPart(dir_.path(), manifest), std::nullopt);
+  std::filesystem::remove(Path("part-00002.arrow"));
+  EXPECT_EQ(FindMissingPart(dir_.path(), manifest), 2);
+  std::filesystem::resize_file(Path("part-00001.arrow"), 100);
+  EXPECT_EQ(FindMissingPart(dir_.path(), manifest), 1);
 }
 
 TEST_F(FrameTest, CommitRemovesSidecarsAndLeftovers) {
   std::mt19937_64 random(3);
   MustWrite(0, {RandomBatch(random, 10)});
-  ASSERT_TRUE(WriteFileAtomically(Path(".part-00001.arrow.77.0.tmp"), "x").ok());
+  ASSERT_TRUE(WriteFileAtomically(Path(".part-00001.arrow.0123456789abcdef.tmp"), "x").ok());
+  ASSERT_TRUE(WriteFileAtomically(Path(".whole.arrow.0123456789abcdef.tmp"), "x").ok());
   ASSERT_TRUE(WriteFileAtomically(Path("whole.arrow"), "old").ok());
   ASSERT_TRUE(Commit(dir_.path(), {}).ok());
   EXPECT_EQ(ListDirectory(dir_.path()).ValueOrDie(),

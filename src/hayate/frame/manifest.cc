@@ -1,6 +1,7 @@
 #include "hayate/frame/manifest.h"
 
 #include <arrow/type.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 
 #include "hayate/base/file.h"
 #include "hayate/frame/schema_json.h"
+#include "hayate/frame/sidecar.h"
 
 namespace hayate::frame {
 namespace {
@@ -92,6 +94,8 @@ class SchemaList {
 
 }  // namespace
 
+bool Manifest::needs_verify() const { return !boot.empty() && boot != BootId(); }
+
 Json ToJson(const Part& part) {
   Json json = WithoutSchema(part);
   if (part.schema) json["schema"] = SchemaToJson(*part.schema);
@@ -118,18 +122,20 @@ Json ToJson(const Manifest& manifest) {
     }
     parts.push_back(std::move(json));
   }
-  return {{"format", kFrameFormat},
-          {"name", manifest.name},
-          {"key", manifest.key},
-          {"key_parts", manifest.key_parts},
-          {"schema", manifest.schema ? SchemaToJson(*manifest.schema) : Json()},
-          {"schemas", schemas.ToJson()},
-          {"parts", std::move(parts)},
-          {"rows", manifest.rows},
-          {"bytes", manifest.bytes},
-          {"created", manifest.created},
-          {"warnings", manifest.warnings},
-          {"extra", manifest.extra}};
+  Json json = {{"format", kFrameFormat},
+               {"name", manifest.name},
+               {"key", manifest.key},
+               {"key_parts", manifest.key_parts},
+               {"schema", manifest.schema ? SchemaToJson(*manifest.schema) : Json()},
+               {"schemas", schemas.ToJson()},
+               {"parts", std::move(parts)},
+               {"rows", manifest.rows},
+               {"bytes", manifest.bytes},
+               {"created", manifest.created},
+               {"warnings", manifest.warnings},
+               {"extra", manifest.extra}};
+  if (!manifest.boot.empty()) json["boot"] = manifest.boot;
+  return json;
 }
 
 Result<Manifest> ManifestFromJson(const Json& json, const std::string& name) {
@@ -149,6 +155,7 @@ Result<Manifest> ManifestFromJson(const Json& json, const std::string& name) {
   ARROW_RETURN_NOT_OK(Read(json, "created", name, &manifest.created));
   ARROW_RETURN_NOT_OK(Read(json, "warnings", name, &manifest.warnings));
   ARROW_RETURN_NOT_OK(Read(json, "extra", name, &manifest.extra));
+  if (json.contains("boot")) ARROW_RETURN_NOT_OK(Read(json, "boot", name, &manifest.boot));
   ARROW_ASSIGN_OR_RAISE(const auto schema, Member<Json>(json, "schema", name));
   if (!schema.is_null()) {
     ARROW_ASSIGN_OR_RAISE(manifest.schema, SchemaFromJson(schema, name));
@@ -178,8 +185,7 @@ Result<Manifest> ManifestFromJson(const Json& json, const std::string& name) {
 
 Result<Manifest> ReadManifest(const std::string& dir) {
   const std::string path = (std::filesystem::path(dir) / "frame.json").string();
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  if (!PathExists(path)) {
     return Fail(Fault::kInput, "no frame is there: it has no frame.json", {.object = dir},
                 "Check the path; a frame appears when the stage that makes it has finished.");
   }
@@ -189,8 +195,21 @@ Result<Manifest> ReadManifest(const std::string& dir) {
 }
 
 Status WriteManifest(const std::string& dir, const Manifest& manifest) {
-  const std::string text = ToJson(manifest).dump(1, ' ', false, Json::error_handler_t::replace);
-  return WriteFileAtomically((std::filesystem::path(dir) / "frame.json").string(), text + "\n");
+  const std::string text =
+      ToJson(manifest).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  ARROW_ASSIGN_OR_RAISE(const auto file,
+                        AtomicFile::Create((std::filesystem::path(dir) / "frame.json").string()));
+  ARROW_RETURN_NOT_OK(file->Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return manifest.boot.empty() ? file->CommitDurably() : file->Commit();
+}
+
+std::optional<int64_t> FindMissingPart(const std::string& dir, const Manifest& manifest) {
+  for (const Part& part : manifest.parts) {
+    struct stat info;
+    const std::string path = (std::filesystem::path(dir) / part.file).string();
+    if (stat(path.c_str(), &info) != 0 || info.st_size != part.bytes) return part.number;
+  }
+  return std::nullopt;
 }
 
 std::string PartFileName(int64_t number, const std::string& extension) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,8 +58,13 @@ struct Manifest {
   std::string created;  ///< 2026-11-24T00:00:00Z
   std::vector<std::string> warnings;
   Json extra = Json::object();
+  /// The machine's boot in which it was committed, until its parts are on the disk; then empty.
+  std::string boot;
 
   bool is_table() const { return schema != nullptr; }
+  /// Whether the power may have taken pages of its parts since it was committed: then only their
+  /// checksums tell (Verify).
+  bool needs_verify() const;
 };
 
 Json ToJson(const Part& part);
@@ -68,8 +74,11 @@ Result<Manifest> ManifestFromJson(const Json& json, const std::string& name);
 
 /// `<dir>/frame.json`. Fault::kInput if there is none, naming `dir`.
 Result<Manifest> ReadManifest(const std::string& dir);
-/// Written atomically and synced: after this the frame exists.
+/// Written atomically: after this the frame exists. Synced if its parts are (no `boot`).
 Status WriteManifest(const std::string& dir, const Manifest& manifest);
+
+/// Number of the first part whose file is not there with its length; nullopt if all are. By stat.
+std::optional<int64_t> FindMissingPart(const std::string& dir, const Manifest& manifest);
 
 /// "part-00007.arrow", "part-00007.json" for (7, ".arrow"), (7, ".json").
 std::string PartFileName(int64_t number, const std::string& extension);

@@ -37,4 +37,7 @@ class PartReader {
 /// file does. Nothing is mapped.
 Status CheckPart(const std::string& dir, const Part& part);
 
+/// Recomputes the checksum of every part; Fault::kInput names the first damaged one.
+Status VerifyParts(const std::string& dir, const Manifest& manifest);
+
 }  // namespace hayate::frame

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 #include "hayate/base/file.h"
 #include "hayate/frame/file_sink.h"
@@ -48,16 +49,6 @@ Status Describe(const std::string& path, Part* part) {
   return Status::OK();
 }
 
-// A part that was written before the machine last started may have lost pages with the power; its
-// checksum decides. Within one boot the page cache holds what was written.
-Result<bool> IsWhole(const std::string& dir, const Part& part, const std::string& boot) {
-  const std::string path = Join(dir, part.file);
-  if (SizeOf(path) != part.bytes) return false;
-  if (!boot.empty() && boot == BootId()) return true;
-  ARROW_ASSIGN_OR_RAISE(const auto checksum, ChecksumOfFile(path));
-  return checksum == part.checksum;
-}
-
 // "part-00007.json", and no value's "part-00007.value.json".
 bool IsSidecar(std::string_view name) {
   constexpr std::string_view kPrefix = "part-";
@@ -71,6 +62,38 @@ bool IsSidecar(std::string_view name) {
 bool IsOurs(const std::string& name) {
   return name.starts_with("part-") || name == "whole.arrow" ||
          (name.starts_with(".") && name.ends_with(".tmp"));
+}
+
+// nullopt for what cannot be read or understood (torn by a power cut, of another version): it says
+// nothing, so its part is made again.
+std::optional<std::pair<Part, std::string>> ReadSidecar(const std::string& path) {
+  const auto text = ReadFile(path);
+  if (!text.ok()) return std::nullopt;
+  const auto json = ParseJson(*text, path);
+  if (!json.ok()) return std::nullopt;
+  auto part = PartFromJson(*json, path);
+  const auto boot = Member<std::string>(*json, "boot", path);
+  if (!part.ok() || !boot.ok()) return std::nullopt;
+  return std::pair(*std::move(part), *boot);
+}
+
+// By number.
+Result<std::vector<Part>> FindParts(const std::string& dir, bool of_this_boot) {
+  std::vector<Part> parts;
+  if (!PathExists(dir)) return parts;
+  const std::string boot = BootId();
+  ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(dir));
+  for (const std::string& name : names) {
+    if (!IsSidecar(name)) continue;
+    auto found = ReadSidecar(Join(dir, name));
+    if (!found || (found->second == boot) != of_this_boot) continue;
+    Part& part = found->first;
+    if (PartFileName(part.number, ".json") != name) continue;
+    if (SizeOf(Join(dir, part.file)) == part.bytes) parts.push_back(std::move(part));
+  }
+  std::sort(parts.begin(), parts.end(),
+            [](const Part& a, const Part& b) { return a.number < b.number; });
+  return parts;
 }
 
 Status RemoveFile(const std::string& path) {
@@ -105,30 +128,25 @@ Result<Part> AdoptPart(const std::string& dir, Part part) {
 }
 
 Result<std::vector<Part>> FinishedParts(const std::string& dir) {
-  std::vector<Part> parts;
-  if (!std::filesystem::exists(dir)) return parts;
-  ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(dir));
-  for (const std::string& name : names) {
-    if (!IsSidecar(name)) continue;
-    const std::string path = Join(dir, name);
-    // A sidecar that cannot be understood (torn by a power cut, of another version) says nothing:
-    // its part is made again.
-    ARROW_ASSIGN_OR_RAISE(const std::string text, ReadFile(path));
-    const auto json = ParseJson(text, path);
-    if (!json.ok()) continue;
-    auto part = PartFromJson(*json, path);
-    if (!part.ok() || PartFileName(part->number, ".json") != name) continue;
-    const auto boot = Member<std::string>(*json, "boot", path);
-    ARROW_ASSIGN_OR_RAISE(const bool whole, IsWhole(dir, *part, boot.ValueOr(std::string())));
-    if (whole) parts.push_back(*std::move(part));
+  return FindParts(dir, /*of_this_boot=*/true);
+}
+
+Result<std::vector<Part>> UncheckedParts(const std::string& dir) {
+  return FindParts(dir, /*of_this_boot=*/false);
+}
+
+Status CheckParts(const std::string& dir) {
+  ARROW_ASSIGN_OR_RAISE(const auto parts, UncheckedParts(dir));
+  for (const Part& part : parts) {
+    ARROW_ASSIGN_OR_RAISE(const auto checksum, ChecksumOfFile(Join(dir, part.file)));
+    ARROW_RETURN_NOT_OK(checksum == part.checksum ? WriteSidecar(dir, part)
+                                                  : RemoveSidecar(dir, part.number));
   }
-  std::sort(parts.begin(), parts.end(),
-            [](const Part& a, const Part& b) { return a.number < b.number; });
-  return parts;
+  return Status::OK();
 }
 
 Status ClearFrame(const std::string& dir) {
-  if (!std::filesystem::exists(dir)) return Status::OK();
+  if (!PathExists(dir)) return Status::OK();
   // First what says that there is something, then the thing.
   ARROW_RETURN_NOT_OK(RemoveFile(Join(dir, "frame.json")));
   ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(dir));

@@ -83,6 +83,7 @@ FrameReader::FrameReader(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Result<std::shared_ptr<FrameReader>> FrameReader::Open(const std::string& dir) {
   ARROW_ASSIGN_OR_RAISE(Manifest manifest, ReadManifest(dir));
   for (const Part& part : manifest.parts) ARROW_RETURN_NOT_OK(CheckPart(dir, part));
+  if (manifest.needs_verify()) ARROW_RETURN_NOT_OK(VerifyParts(dir, manifest));
   return std::shared_ptr<FrameReader>(
       new FrameReader(std::make_shared<Impl>(dir, std::move(manifest))));
 }

@@ -12,8 +12,9 @@
 
 namespace hayate::frame {
 
-/// Mapped, read-only view of a committed frame. Opening checks each part's footer and length
-/// (Fault::kInput names the part). Any number of threads may read at once. Batches stay valid after
+/// Mapped, read-only view of a committed frame. Opening checks each part's footer and length, and
+/// its checksum where the machine went down before the frame was on the disk (Fault::kInput names
+/// the part). Any number of threads may read at once. Batches stay valid after
 /// the reader is gone (they own the mapping).
 class FrameReader {
  public:

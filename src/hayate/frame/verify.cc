@@ -8,6 +8,10 @@ namespace hayate::frame {
 
 Status Verify(const std::string& dir) {
   ARROW_ASSIGN_OR_RAISE(const Manifest manifest, ReadManifest(dir));
+  return VerifyParts(dir, manifest);
+}
+
+Status VerifyParts(const std::string& dir, const Manifest& manifest) {
   for (const Part& part : manifest.parts) {
     ARROW_RETURN_NOT_OK(CheckPart(dir, part));
     const std::string path = (std::filesystem::path(dir) / part.file).string();

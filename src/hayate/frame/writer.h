@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,17 @@ Result<Part> AdoptPart(const std::string& dir, Part part);
 /// with anything under its nulls. Fault::kInput names a file that is none.
 Result<Part> ImportPart(const std::string& dir, int64_t number, const std::string& arrow_file);
 
-/// The sidecars found in `dir`, by number: what an interrupted stage has already done. A sidecar
-/// whose part is missing or has another length is skipped.
+/// The parts found in `dir` by their sidecars, by number: what an interrupted stage has already
+/// done. One whose file is missing or has another length is skipped. Reads no part.
 Result<std::vector<Part>> FinishedParts(const std::string& dir);
+
+/// The same, of parts that were written before the machine last started: the power may have taken
+/// pages of them, so they do not count until CheckParts has read them.
+Result<std::vector<Part>> UncheckedParts(const std::string& dir);
+
+/// Reads the unchecked parts of `dir`: those with the right checksum count as finished from then
+/// on, the others are as if they had never been.
+Status CheckParts(const std::string& dir);
 
 /// Removes every part, sidecar, temporary and manifest of `dir`, so that it can be written anew.
 Status ClearFrame(const std::string& dir);
@@ -68,11 +77,23 @@ struct CommitOptions {
   Json extra = Json::object();
   int64_t expected_parts = -1;  ///< checked when ≥ 0
   int64_t min_rows = 0;         ///< fewer rows: Fault::kInput
+  /// On the disk before there is a manifest; else nothing waits for the disk, and the manifest says
+  /// so until MakeDurable.
+  bool durable = true;
 };
 
-/// Unifies the schemas of all finished parts (see unify.h), syncs parts and directory, writes the
-/// manifest, removes the sidecars. When the parts carry `groups`, the frame is put into the order
-/// in which groups first appear (rewritten as part 0…n).
+/// Checks the parts (CheckParts) and unifies their schemas (see unify.h), writes the manifest,
+/// removes the sidecars. When the parts carry `groups`, the frame is put into the order in which
+/// groups first appear (rewritten as part 0…n). A frame that is there with the same key, which is
+/// not empty, is the result of a commit whose process died: it is returned as it is.
 Result<Manifest> Commit(const std::string& dir, const CommitOptions& options);
+
+/// The frame that a Commit with `key` has made in `dir`, after removing what it left to remove;
+/// nullopt if there is none. Also where that Commit's process died.
+Result<std::optional<Manifest>> FindCommitted(const std::string& dir, const std::string& key);
+
+/// Syncs the parts of a committed frame and its directory, then lets the manifest say so. Of what
+/// was committed before the machine last started it has to be known (Verify) that it is whole.
+Status MakeDurable(const std::string& dir);
 
 }  // namespace hayate::frame

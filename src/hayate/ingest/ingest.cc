@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "hayate/frame/writer.h"
 #include "hayate/ingest/csv_source.h"
 #include "hayate/ingest/kept_parts.h"
 #include "hayate/ingest/meter.h"
@@ -210,6 +211,7 @@ class Ingest {
 Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& options,
                                    const std::string& dir) {
   ARROW_RETURN_NOT_OK(Check(objects, options));
+  ARROW_RETURN_NOT_OK(frame::CheckParts(dir));
   // Set before each pass, read by the threads of that pass.
   PassState pass{.options = OptionsDigest(options.csv)};
   PartsSink sink(

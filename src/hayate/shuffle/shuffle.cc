@@ -180,6 +180,7 @@ Status ShuffleParts(const frame::FrameReader& input, const ShuffleOptions& optio
                     const std::string& dir) {
   ARROW_ASSIGN_OR_RAISE(const auto schema, OutputSchema(input, options));
   ARROW_RETURN_NOT_OK(MakeDirectories(dir));
+  ARROW_RETURN_NOT_OK(frame::CheckParts(dir));
   std::map<int64_t, Json> finished;
   ARROW_ASSIGN_OR_RAISE(const auto kept, frame::FinishedParts(dir));
   for (const frame::Part& part : kept) finished[part.number] = part.resume;
