@@ -67,6 +67,7 @@ std::string Commit(const std::string& dir, const std::string& name, int64_t expe
   frame::CommitOptions options;
   options.name = name;
   options.expected_parts = expected_parts;
+  options.durable = false;  // what the package commits itself is gone at the end of the call
   return ToCanonicalText(
       frame::ToJson(Value(WithoutGil([&] { return frame::Commit(dir, options); }))));
 }
@@ -141,7 +142,8 @@ void BindFrame(nb::module_& module) {
       "adopt_part", &AdoptPart, "dir"_a, "number"_a, "file"_a, "codec"_a, "extra"_a = "{}",
       "Records a file that lies in `dir` as a part that holds a value; its sidecar as JSON.");
   module.def("commit", &Commit, "dir"_a, "name"_a, "expected_parts"_a = -1,
-             "Writes the manifest over the finished parts of `dir`; returns it as JSON.");
+             "Writes the manifest over the finished parts of `dir`, without waiting for the disk; "
+             "returns it as JSON.");
   module.def(
       "read_manifest",
       [](const std::string& dir) {

@@ -70,12 +70,13 @@ Result<csv::ReadOptions> CsvOptions(const ConvertArguments& arguments) {
   return options;
 }
 
-Status Commit(const std::string& dir, const std::string& name,
+Status Commit(const std::string& dir, const std::string& name, bool durable,
               const std::vector<std::string>& warnings) {
   frame::CommitOptions commit;
   commit.name = name;
   commit.key = HashText(name);
   commit.warnings = warnings;
+  commit.durable = durable;
   for (const std::string& warning : warnings) {
     std::fprintf(stderr, "hayate: warning: %s\n", warning.c_str());
   }
@@ -113,7 +114,7 @@ Status ReadInputs(const ConvertArguments& arguments, const std::vector<std::stri
                                    [](const auto& object) { return IsArrow(object.uri); });
   if (arrow == static_cast<int64_t>(objects.size())) {
     ARROW_RETURN_NOT_OK(ReadArrow(objects, is_result, dir));
-    return Commit(dir, name, {});
+    return Commit(dir, name, is_result, {});
   }
   if (arrow > 0) {
     return Fail(Fault::kUsage, "Arrow files and others cannot be read together", {},
@@ -125,7 +126,7 @@ Status ReadInputs(const ConvertArguments& arguments, const std::vector<std::stri
   options.allow_empty = true;
   options.progress = [](const ingest::IngestProgress&) { return g_interrupted == 0; };
   ARROW_ASSIGN_OR_RAISE(const auto ingested, ingest::IngestToParts(objects, options, dir));
-  return Commit(dir, name, ingested.warnings);
+  return Commit(dir, name, is_result, ingested.warnings);
 }
 
 Status Write(const std::string& dir, const std::string& out, int threads) {
@@ -143,6 +144,7 @@ Status MakeFrame(const std::string& scratch, const std::string& out) {
   if (rename(scratch.c_str(), out.c_str()) != 0) {
     return FailErrno(errno, "the frame cannot be put in its place", {.object = out});
   }
+  ARROW_RETURN_NOT_OK(SyncPath(ParentFolder(out)));
   std::printf("%s: %s rows, %zu parts, %s bytes\n", out.c_str(), WithCommas(manifest.rows).c_str(),
               manifest.parts.size(), WithCommas(manifest.bytes).c_str());
   return Status::OK();
@@ -153,19 +155,20 @@ Status Convert(const ConvertArguments& arguments) {
   const std::string out = fs::path(arguments.paths.back()).lexically_normal().string();
   const int threads = arguments.threads > 0 ? arguments.threads : AvailableCores();
   const bool to_frame = IsFrameOut(out);
-  if (to_frame && fs::exists(out)) {
+  if (to_frame && PathExists(out)) {
     return Fail(Fault::kUsage, "it is there already", {.object = out},
                 "Remove it, or name another folder for the frame.");
   }
   const bool from_frame = std::any_of(inputs.begin(), inputs.end(), [](const std::string& path) {
-    return fs::exists(fs::path(path) / "frame.json");
+    return PathExists((fs::path(path) / "frame.json").string());
   });
   if (from_frame && (inputs.size() > 1 || to_frame)) {
     return Fail(Fault::kUsage, "a frame is converted alone, into one file", {.object = inputs[0]},
                 "hayate convert FRAME OUT.parquet (or .arrow, .csv, .csv.gz)");
   }
   const std::string folder = fs::absolute(out).parent_path().string();
-  if (!fs::is_directory(folder)) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
     return Fail(Fault::kUsage, "there is no such folder", {.object = folder},
                 "Make it first: mkdir -p " + folder);
   }

@@ -69,6 +69,8 @@ Json ListToJson(const std::vector<T>& list) {
 
 void RunRecord::Add(const TaskRecord& task) {
   tasks.push_back(task);
+  // The disk's time is not the stage's: it goes on beside what comes after it.
+  if (task.kind == "sync") return;
   NodeRecord* node = Find(task.node);
   if (node == nullptr) return;
   if (node->start_s < 0 || task.start_s < node->start_s) node->start_s = task.start_s;

@@ -14,6 +14,10 @@ double Scheduler::Now() const {
 }
 
 void Scheduler::Add(Task task) {
+  if (task.background) {
+    background_.push_back(std::move(task));
+    return;
+  }
   const auto place = std::pair(task.priority, next_order_++);
   ready_.emplace(place, std::move(task));
 }
@@ -34,14 +38,19 @@ Status Scheduler::Admit() {
     ready_.erase(ready_.begin());
     ARROW_RETURN_NOT_OK(Start(std::move(task), slots, 1));
   }
-  return Status::OK();
+  const bool busy = std::any_of(running_.begin(), running_.end(),
+                                [](const auto& one) { return one.second.task.background; });
+  if (busy || background_.empty()) return Status::OK();
+  Task task = std::move(background_.front());
+  background_.pop_front();
+  return Start(std::move(task), 0, 1);
 }
 
 Status Scheduler::Start(Task task, int slots, int attempts) {
   const int64_t id = next_id_++;
   Json message = task.message;
   message["id"] = id;
-  message["threads"] = slots;
+  message["threads"] = std::max(1, slots);
   ARROW_RETURN_NOT_OK(pool_->Submit(task.start, std::move(message)));
   if (options_.on_start) options_.on_start(task.node);
   free_slots_ -= slots;
@@ -58,7 +67,7 @@ Status Scheduler::OnDone(const Running& running, const Json& body) {
     record.partition = task.partition;
     record.start_s = running.start_s;
     record.end_s = Now();
-    record.threads = running.slots;
+    record.threads = std::max(1, running.slots);
     if (body.contains("usage") && body["usage"].is_object()) record.usage = body["usage"];
     options_.on_task(record);
   }
@@ -100,6 +109,7 @@ void Scheduler::Cancel() {
   for (const auto& [id, running] : running_) pool_->Cancel(id);
   running_.clear();
   ready_.clear();
+  background_.clear();
   free_slots_ = options_.slots;
 }
 
@@ -108,7 +118,7 @@ Status Scheduler::Run() {
   auto next_tick = options_.begin;
   while (true) {
     if (first.ok()) first = Admit();
-    if (running_.empty() && (!first.ok() || ready_.empty())) break;
+    if (IsDone() || (!first.ok() && running_.empty())) break;
     auto events = pool_->Wait(options_.tick_ms);
     if (!events.ok()) return events.status();
     if (options_.check) ARROW_RETURN_NOT_OK(options_.check());
@@ -132,6 +142,7 @@ Status Scheduler::Run() {
     }
   }
   ready_.clear();
+  background_.clear();
   return first;
 }
 

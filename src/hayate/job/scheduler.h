@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -28,6 +29,9 @@ struct Task {
   int max_slots = 1;
   /// Least first; the same: in the order of Add.
   int64_t priority = 0;
+  /// It waits for the disk and not for a core: it takes none, whatever the members above say, and
+  /// nothing waits for it but the end of the run. One at a time, in the order of Add.
+  bool background = false;
   /// Called with the `done` message. May add tasks. An error ends the run.
   std::function<Status(const Json& done)> on_done;
   std::function<void(const Json& progress)> on_progress;
@@ -91,6 +95,7 @@ class Scheduler {
   };
 
   Status Admit();
+  bool IsDone() const { return ready_.empty() && background_.empty() && running_.empty(); }
   Status Start(Task task, int slots, int attempts);
   Status OnEvent(worker::Event event);
   Status OnDone(const Running& running, const Json& body);
@@ -99,7 +104,8 @@ class Scheduler {
   TaskPool* pool_;
   SchedulerOptions options_;
   std::map<std::pair<int64_t, int64_t>, Task> ready_;  // by priority, then order of Add
-  std::map<int64_t, Running> running_;                 // by id
+  std::deque<Task> background_;
+  std::map<int64_t, Running> running_;  // by id
   int free_slots_ = 0;
   int64_t next_order_ = 0;
   int64_t next_id_ = 1;

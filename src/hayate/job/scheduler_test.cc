@@ -150,6 +150,29 @@ TEST_F(SchedulerTest, TasksMayAddTasks) {
   EXPECT_EQ(done_, std::vector<std::string>{"second"});
 }
 
+TEST_F(SchedulerTest, WhatRunsInTheBackgroundTakesNoSlotAndEndsBeforeTheRun) {
+  Scheduler scheduler = Make(1);
+  for (const char* name : {"sync0", "sync1"}) {
+    Task sync = Named(name);
+    sync.background = true;
+    scheduler.Add(std::move(sync));
+  }
+  for (int i = 0; i < 3; ++i) scheduler.Add(Named("t" + std::to_string(i)));
+  ASSERT_TRUE(scheduler.Run().ok());
+  EXPECT_EQ(done_, (std::vector<std::string>{"t0", "sync0", "t1", "sync1", "t2"}));
+  EXPECT_EQ(pool_.most_running, 2u);
+  EXPECT_EQ(scheduler.busy_slots(), 0);
+}
+
+TEST_F(SchedulerTest, ASyncThatFailsFailsTheRun) {
+  pool_.failing = {"sync"};
+  Scheduler scheduler = Make(1);
+  Task sync = Named("sync");
+  sync.background = true;
+  scheduler.Add(std::move(sync));
+  EXPECT_FALSE(scheduler.Run().ok());
+}
+
 TEST_F(SchedulerTest, ALostWorkersTaskIsStartedOnceMore) {
   pool_.deaths["a"] = 1;
   Scheduler scheduler = Make(1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,14 +66,26 @@ Result<NativeResult> CommitFrame(const std::string& dir, const Json& commit,
   options.min_rows = Optional<int64_t>(commit, "min_rows", 0);
   options.extra = Optional<Json>(commit, "extra", Json::object());
   options.warnings = std::move(warnings);
+  // Nothing waits for the disk: a `sync` task follows where the frame has to outlive the machine.
+  options.durable = false;
   ARROW_ASSIGN_OR_RAISE(const frame::Manifest manifest, frame::Commit(dir, options));
   return NativeResult{Summary(dir, manifest), manifest.warnings};
+}
+
+// What this task has already committed, where its first worker died afterwards.
+Result<std::optional<NativeResult>> FindDone(const std::string& dir, const Json& commit) {
+  ARROW_ASSIGN_OR_RAISE(const auto key, Member<std::string>(commit, "key", "a commit"));
+  ARROW_ASSIGN_OR_RAISE(const auto manifest, frame::FindCommitted(dir, key));
+  if (!manifest) return std::nullopt;
+  return NativeResult{Summary(dir, *manifest), manifest->warnings};
 }
 
 Result<NativeResult> RunIngest(const Json& task, ProgressSender* progress) {
   ARROW_ASSIGN_OR_RAISE(const auto objects, Objects(task));
   ARROW_ASSIGN_OR_RAISE(const auto dir, Member<std::string>(task, "dir", kTask));
   ARROW_ASSIGN_OR_RAISE(const auto commit, Member<Json>(task, "commit", kTask));
+  ARROW_ASSIGN_OR_RAISE(auto done, FindDone(dir, commit));
+  if (done) return *std::move(done);
   ingest::IngestOptions options;
   ARROW_ASSIGN_OR_RAISE(options.csv,
                         csv::ReadOptionsFromJson(Optional<Json>(task, "options", Json::object()),
@@ -96,6 +109,8 @@ Result<NativeResult> RunShuffle(const Json& task, ProgressSender*) {
   ARROW_ASSIGN_OR_RAISE(const auto input, Member<std::string>(task, "frame", kTask));
   ARROW_ASSIGN_OR_RAISE(const auto dir, Member<std::string>(task, "dir", kTask));
   ARROW_ASSIGN_OR_RAISE(const auto commit, Member<Json>(task, "commit", kTask));
+  ARROW_ASSIGN_OR_RAISE(auto done, FindDone(dir, commit));
+  if (done) return *std::move(done);
   shuffle::ShuffleOptions options;
   ARROW_ASSIGN_OR_RAISE(options.columns, Member<std::vector<std::string>>(task, "columns", kTask));
   ARROW_ASSIGN_OR_RAISE(options.partitions, Member<int64_t>(task, "partitions", kTask));
@@ -153,9 +168,21 @@ Result<NativeResult> RunVerify(const Json& task, ProgressSender*) {
   return NativeResult{};
 }
 
+Result<NativeResult> RunSync(const Json& task, ProgressSender*) {
+  ARROW_ASSIGN_OR_RAISE(const auto dir, Member<std::string>(task, "frame", kTask));
+  ARROW_RETURN_NOT_OK(frame::MakeDurable(dir));
+  return NativeResult{};
+}
+
+Result<NativeResult> RunCheckParts(const Json& task, ProgressSender*) {
+  ARROW_ASSIGN_OR_RAISE(const auto dir, Member<std::string>(task, "dir", kTask));
+  ARROW_RETURN_NOT_OK(frame::CheckParts(dir));
+  return NativeResult{};
+}
+
 using Runner = Result<NativeResult> (*)(const Json&, ProgressSender*);
 
-constexpr std::array<std::pair<const char*, Runner>, 7> kRunners = {{
+constexpr std::array<std::pair<const char*, Runner>, 9> kRunners = {{
     {"ingest", RunIngest},
     {"shuffle", RunShuffle},
     {"commit", RunCommit},
@@ -163,6 +190,8 @@ constexpr std::array<std::pair<const char*, Runner>, 7> kRunners = {{
     {"output", RunOutput},
     {"checksum", RunChecksum},
     {"verify", RunVerify},
+    {"sync", RunSync},
+    {"check_parts", RunCheckParts},
 }};
 
 }  // namespace
