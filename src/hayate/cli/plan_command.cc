@@ -66,11 +66,16 @@ Status PlanCommand(const PlanArguments& arguments) {
   ARROW_ASSIGN_OR_RAISE(const auto session, job::Session::Make(options));
   ARROW_ASSIGN_OR_RAISE(const auto description, session->Describe());
   ARROW_ASSIGN_OR_RAISE(const auto graph, job::Graph::Make(description));
+  job::PlanReads reads;
+  reads.checksums = [&](const std::vector<source::Object>& objects) {
+    return session->ComputeChecksums(objects);
+  };
+  reads.verify = [&](const std::string& dir) { return session->VerifyFrame(dir); };
   ARROW_ASSIGN_OR_RAISE(const auto plan,
-                        job::Plan::Make(description, graph, store, arguments.plan,
-                                        [&](const std::vector<source::Object>& objects) {
-                                          return session->ComputeChecksums(objects);
-                                        }));
+                        job::Plan::Make(description, graph, store, arguments.plan, reads));
+  for (const std::string& warning : plan.warnings) {
+    std::fprintf(stderr, "hayate: warning: %s\n", warning.c_str());
+  }
   // Without a history there are no times, which is no reason to fail.
   const auto seconds = job::LastSeconds(store.history_path(), options.job);
   Print(description, graph, plan, seconds.ok() ? *seconds : std::map<std::string, double>());

@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "hayate/base/file.h"
+#include "hayate/job/discard.h"
 #include "hayate/job/run_state.h"
 #include "hayate/observe/cpu_sampler.h"
 
@@ -22,7 +22,9 @@ class Executor {
     scheduling.slots = options.slots;
     scheduling.begin = options.begin;
     scheduling.on_warning = options.on_warning;
-    scheduling.on_start = [this](const std::string& node) { shown_.insert(node); };
+    scheduling.on_start = [this](const std::string& node) {
+      if (!finished_.contains(node)) shown_.insert(node);
+    };
     scheduling.on_task = [this](const TaskRecord& task) { state_.record->Add(task); };
     scheduling.on_tick = [this] { Tick(); };
     state_.on_warning = options.on_warning;
@@ -46,6 +48,7 @@ class Executor {
       state_.priority[At(node)] = static_cast<int64_t>(i);
       state_.progress[At(node)].name = state_.node(node).name;
     }
+    ARROW_RETURN_NOT_OK(DiscardResults(description, graph, store, plan));
     WarmUp();
     for (const int64_t node : graph.order()) ARROW_RETURN_NOT_OK(Begin(node));
     const Status status = scheduler_->Run();
@@ -80,6 +83,7 @@ class Executor {
         return Status::OK();
       case PlannedNode::State::kKept:
         ARROW_RETURN_NOT_OK(CheckKept(node));
+        AddSyncs(&state_, node);
         return StartOutputs(&state_, node);
       case PlannedNode::State::kRun:
         break;

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 
 #include "hayate/base/file.h"
-#include "hayate/base/hash.h"
 #include "hayate/job/run_state.h"
 #include "hayate/source/source.h"
 
@@ -18,13 +16,9 @@ struct Written {
   int64_t rows = 0;
 };
 
-std::string NotePath(const Store& store, const std::string& path) {
-  return store.outputs_dir() + "/" + HashText(path) + ".json";
-}
-
 std::optional<Written> ReadNote(const Store& store, const std::string& path) {
-  const std::string note = NotePath(store, path);
-  if (!std::filesystem::exists(note)) return std::nullopt;
+  const std::string note = store.OutputNote(path);
+  if (!PathExists(note)) return std::nullopt;
   // A note that cannot be read costs no more than writing the file again.
   const auto read = [&]() -> Result<Written> {
     ARROW_ASSIGN_OR_RAISE(const auto text, ReadFile(note));
@@ -44,7 +38,7 @@ Status WriteNote(const Store& store, const std::string& key, const std::string& 
                  int64_t rows) {
   ARROW_ASSIGN_OR_RAISE(const auto file, source::Stat(path));
   const Json note = {{"path", path}, {"key", key}, {"rows", rows}, {"file", source::ToJson(file)}};
-  return WriteFileAtomically(NotePath(store, path), ToCanonicalText(note));
+  return WriteFileAtomically(store.OutputNote(path), ToCanonicalText(note));
 }
 
 bool StillThere(const Written& written, const std::string& key, const std::string& path) {
@@ -60,7 +54,7 @@ Status AddOutput(RunState* state, int64_t index, const Output& output) {
   const std::string key = planned.key + "/" + std::to_string(output.output);
   OutputRecord record{.path = output.path, .node = output.node};
   const auto note = ReadNote(*state->store, output.path);
-  if (!planned.forced && note && StillThere(*note, key, output.path)) {
+  if (note && StillThere(*note, key, output.path)) {
     record.rows = note->rows;
     record.bytes = note->file.size_bytes;
     state->record->outputs.push_back(std::move(record));
@@ -71,7 +65,7 @@ Status AddOutput(RunState* state, int64_t index, const Output& output) {
                 {.object = state->description->job, .line = output.line},
                 "Let it return a data frame, or read it with hy.result.");
   }
-  ARROW_RETURN_NOT_OK(MakeDirectories(std::filesystem::path(output.path).parent_path().string()));
+  ARROW_RETURN_NOT_OK(MakeDirectories(ParentFolder(output.path)));
   Task task;
   task.message = {{"type", "task"},       {"kind", "output"},
                   {"stage", output.node}, {"frame", planned.dirs[at]},

@@ -21,12 +21,8 @@ std::string JoinNames(const std::vector<std::string>& names) {
 class Planner {
  public:
   Planner(const Description& description, const Graph& graph, const Store& store,
-          const PlanOptions& options, const Checksums& checksums)
-      : description_(description),
-        graph_(graph),
-        store_(store),
-        options_(options),
-        checksums_(checksums) {}
+          const PlanOptions& options, const PlanReads& reads)
+      : description_(description), graph_(graph), store_(store), options_(options), reads_(reads) {}
 
   Result<Plan> Run() {
     ARROW_ASSIGN_OR_RAISE(selected_, graph_.Select(options_.targets));
@@ -47,7 +43,8 @@ class Planner {
     if (node.is_source()) {
       const std::string job_dir = std::filesystem::path(description_.job).parent_path().string();
       planned.listed_ns = NowNs();
-      ARROW_ASSIGN_OR_RAISE(planned.files, FindFiles(node, job_dir, store_, checksums_));
+      ARROW_ASSIGN_OR_RAISE(planned.files,
+                            FindFiles(node, job_dir, store_, reads_.checksums, &plan_.warnings));
       planned.key_parts = SourceKeyParts(node, planned.files);
     } else {
       std::vector<std::string> keys;
@@ -59,9 +56,25 @@ class Planner {
     planned.key = KeyOf(planned.key_parts);
     for (int64_t i = 0; i < node.num_outputs(); ++i) {
       planned.dirs.push_back(store_.FrameDir(node.FrameName(i), planned.key));
-      ARROW_ASSIGN_OR_RAISE(planned.manifests.emplace_back(),
-                            store_.Find(node.FrameName(i), planned.key));
+      FoundFrame found = store_.Find(node.FrameName(i), planned.key);
+      ARROW_RETURN_NOT_OK(Verify(planned.dirs.back(), &found));
+      planned.manifests.push_back(std::move(found.manifest));
+      if (planned.trouble.empty()) planned.trouble = std::move(found.trouble);
     }
+    return Status::OK();
+  }
+
+  // Where the machine went down before a frame was on the disk, only its checksums tell.
+  Status Verify(const std::string& dir, FoundFrame* found) const {
+    if (!found->manifest || !found->manifest->needs_verify()) return Status::OK();
+    const Status whole = reads_.verify(dir);
+    if (whole.ok()) {
+      found->manifest->boot.clear();
+      return Status::OK();
+    }
+    const Fault fault = FaultOf(whole);
+    if (fault != Fault::kInput && fault != Fault::kStorage) return whole;
+    *found = {.trouble = "its result was lost when the machine went down"};
     return Status::OK();
   }
 
@@ -115,6 +128,8 @@ class Planner {
                                       : "asked for (--from" + JoinNames(options_.from) + ")";
       return Status::OK();
     }
+    planned.reason = planned.trouble;
+    if (!planned.reason.empty()) return Status::OK();
     ARROW_ASSIGN_OR_RAISE(planned.reason, Unfinished(index));
     if (!planned.reason.empty()) return Status::OK();
     const Node& node = description_.nodes[At(index)];
@@ -123,8 +138,12 @@ class Planner {
       planned.reason = "never ran";
       return Status::OK();
     }
-    ARROW_ASSIGN_OR_RAISE(const auto manifest, frame::ReadManifest(newest->dir));
-    planned.reason = DescribeDifference(manifest.key_parts, planned.key_parts);
+    const auto manifest = frame::ReadManifest(newest->dir);
+    if (!manifest.ok()) {
+      planned.reason = "its last result cannot be read";
+      return Status::OK();
+    }
+    planned.reason = DescribeDifference(manifest->key_parts, planned.key_parts);
     if (planned.reason.empty()) planned.reason = "a part of its result is missing";
     return Status::OK();
   }
@@ -133,11 +152,11 @@ class Planner {
   Result<std::string> Unfinished(int64_t index) const {
     const Node& node = description_.nodes[At(index)];
     const PlannedNode& planned = plan_.nodes[At(index)];
-    if (planned.manifests.front() || !std::filesystem::exists(planned.dirs.front())) {
-      return std::string();
-    }
-    ARROW_ASSIGN_OR_RAISE(const auto parts, frame::FinishedParts(planned.dirs.front()));
-    if (parts.empty()) return std::string();
+    if (planned.manifests.front()) return std::string();
+    ARROW_ASSIGN_OR_RAISE(const auto finished, frame::FinishedParts(planned.dirs.front()));
+    ARROW_ASSIGN_OR_RAISE(const auto unchecked, frame::UncheckedParts(planned.dirs.front()));
+    const size_t parts = finished.size() + unchecked.size();
+    if (parts == 0) return std::string();
     std::vector<const frame::Manifest*> split;
     for (const Input& input : node.inputs) {
       if (input.is_value() || !node.Splits(input.param)) continue;
@@ -145,7 +164,7 @@ class Planner {
           plan_.nodes[At(description_.Find(input.node))].manifests[At(input.output)];
       if (manifest) split.push_back(&*manifest);
     }
-    std::string text = "unfinished: " + std::to_string(parts.size());
+    std::string text = "unfinished: " + std::to_string(parts);
     const char* noun = node.is_source() ? " shards done" : " partitions done";
     if (node.is_source()) {
       text += " of " + std::to_string(planned.files.size());
@@ -159,7 +178,7 @@ class Planner {
   const Graph& graph_;
   const Store& store_;
   const PlanOptions& options_;
-  const Checksums& checksums_;
+  const PlanReads& reads_;
   std::vector<bool> selected_;
   std::vector<bool> downstream_;
   Plan plan_;
@@ -173,8 +192,8 @@ bool PlannedNode::committed() const {
 }
 
 Result<Plan> Plan::Make(const Description& description, const Graph& graph, const Store& store,
-                        const PlanOptions& options, const Checksums& checksums) {
-  return Planner(description, graph, store, options, checksums).Run();
+                        const PlanOptions& options, const PlanReads& reads) {
+  return Planner(description, graph, store, options, reads).Run();
 }
 
 int64_t Plan::CountToRun() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,8 +31,10 @@ struct PlannedNode {
     kUnused,  ///< nothing that runs or is asked for needs it
   };
   State state = State::kUnused;
-  bool forced = false;  ///< kRun by --fresh or --from: finished parts do not count
-  std::string reason;   ///< one line
+  bool forced = false;  ///< kRun by --fresh or --from
+  /// Why what lies in its directories is not its result; empty where nothing does, or it is.
+  std::string trouble;
+  std::string reason;  ///< one line
   std::string key;
   Json key_parts = Json::object();
   std::vector<FileRecord> files;                          ///< of a source
@@ -40,15 +43,26 @@ struct PlannedNode {
   std::vector<std::optional<frame::Manifest>> manifests;  ///< of each output, where committed
 
   bool committed() const;
+  /// Whether what lies in its directories has to go before it runs.
+  bool discards() const { return forced || !trouble.empty(); }
 };
 
-/// Which nodes have to run, and why: by stat and manifests only. Indices are those of
+/// What needs files to be read, which a plan leaves to workers.
+struct PlanReads {
+  Checksums checksums;
+  /// Compares all of a frame with its checksums; Fault::kInput if it is damaged.
+  std::function<Status(const std::string& dir)> verify;
+};
+
+/// Which nodes have to run, and why: by stat and manifests, as far
+/// as they tell. Indices are those of
 /// Description::nodes.
 struct Plan {
   std::vector<PlannedNode> nodes;
+  std::vector<std::string> warnings;
 
   static Result<Plan> Make(const Description& description, const Graph& graph, const Store& store,
-                           const PlanOptions& options, const Checksums& checksums);
+                           const PlanOptions& options, const PlanReads& reads);
   int64_t CountToRun() const;
 };
 

@@ -19,10 +19,15 @@ class PlanTest : public InFolder {
   Result<Plan> Make(const PlanOptions& options = {}) {
     description_ = MustParse(job_);
     ARROW_ASSIGN_OR_RAISE(const Graph graph, Graph::Make(description_));
-    return Plan::Make(
-        description_, graph, *store_, options, [](const std::vector<source::Object>& objects) {
-          return Result<std::vector<std::string>>(std::vector<std::string>(objects.size(), "no"));
-        });
+    PlanReads reads;
+    reads.checksums = [](const std::vector<source::Object>& objects) {
+      return Result<std::vector<std::string>>(std::vector<std::string>(objects.size(), "no"));
+    };
+    reads.verify = [this](const std::string& dir) {
+      verified_.push_back(dir);
+      return verify_;
+    };
+    return Plan::Make(description_, graph, *store_, options, reads);
   }
 
   // Everything that the plan says is there afterwards.
@@ -43,6 +48,16 @@ class PlanTest : public InFolder {
     return reasons;
   }
 
+  // Of the node's frame.
+  void ChangeManifest(int64_t node, const std::function<void(frame::Manifest*)>& change) {
+    const std::string dir = Make().ValueOrDie().nodes[static_cast<size_t>(node)].dirs[0];
+    frame::Manifest manifest = frame::ReadManifest(dir).ValueOrDie();
+    change(&manifest);
+    ASSERT_TRUE(frame::WriteManifest(dir, manifest).ok());
+  }
+
+  std::vector<std::string> verified_;
+  Status verify_;
   Json job_;
   Description description_;
   std::unique_ptr<Store> store_;
@@ -145,6 +160,53 @@ TEST_F(PlanTest, AnUnfinishedStageSaysHowFarItIs) {
   ASSERT_TRUE(frame::AdoptPart(dir, part).ok());
   std::filesystem::remove_all(plan.nodes[3].dirs[0]);
   EXPECT_EQ(Reasons()[1], "unfinished: 1 of 1 partitions done");
+}
+
+TEST_F(PlanTest, AFrameWithAPartMissingIsMadeAgain) {
+  RunAll();
+  ChangeManifest(1, [](frame::Manifest* manifest) {
+    manifest->parts.resize(4);
+    for (int64_t i = 0; i < 4; ++i) {
+      frame::Part& part = manifest->parts[static_cast<size_t>(i)];
+      part.number = i;
+      part.file = frame::PartFileName(i, ".value.json");
+      part.codec = "json";
+    }
+  });
+  std::filesystem::remove_all(Make().ValueOrDie().nodes[3].dirs[0]);
+  const std::string dir = Make().ValueOrDie().nodes[1].dirs[0];
+  for (int i = 0; i < 3; ++i) {
+    std::ofstream(dir + "/" + frame::PartFileName(i, ".value.json")).flush();
+  }
+  const Plan plan = Make().ValueOrDie();
+  EXPECT_EQ(plan.nodes[1].state, PlannedNode::State::kRun);
+  EXPECT_EQ(plan.nodes[1].reason, "part 3 of its result is missing");
+  EXPECT_TRUE(plan.nodes[1].discards());
+}
+
+TEST_F(PlanTest, AManifestThatCannotBeReadCountsAsAbsentAndStopsNothing) {
+  RunAll();
+  for (const size_t node : {0, 2}) {
+    std::ofstream(Make().ValueOrDie().nodes[node].dirs[0] + "/frame.json") << "{\"format\": 2}";
+  }
+  std::filesystem::remove_all(Make().ValueOrDie().nodes[3].dirs[0]);
+  const Plan plan = Make().ValueOrDie();
+  EXPECT_EQ(plan.warnings.size(), 1u);
+  EXPECT_NE(plan.nodes[2].reason.find("frame.json cannot be read"), std::string::npos);
+  // Another key, whose newest frame it is.
+  job_["nodes"][2]["code"]["model()"] = std::string(32, 'e');
+  EXPECT_EQ(Reasons()[2], "its last result cannot be read");
+}
+
+TEST_F(PlanTest, AFrameThatWasNotOnTheDiskWhenTheMachineWentDownIsVerified) {
+  RunAll();
+  ChangeManifest(3, [](frame::Manifest* manifest) { manifest->boot = "another"; });
+  EXPECT_EQ(Make().ValueOrDie().CountToRun(), 0);
+  EXPECT_EQ(verified_.size(), 1u);
+  verify_ = Fail(Fault::kInput, "damaged");
+  EXPECT_EQ(Reasons()[3], "its result was lost when the machine went down");
+  verify_ = Fail(Fault::kInterrupted, "interrupted");
+  EXPECT_FALSE(Make().ok());
 }
 
 TEST_F(PlanTest, AMissingFileNamesThePattern) {

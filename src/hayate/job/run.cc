@@ -105,10 +105,18 @@ class Run {
     ARROW_ASSIGN_OR_RAISE(description_, session_->Describe());
     for (const Parameter& param : description_.params) record_->set[param.name] = param.value;
     ARROW_ASSIGN_OR_RAISE(const Graph graph, Graph::Make(description_));
-    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Make(description_, graph, store_, options_.plan,
-                                            [&](const std::vector<source::Object>& objects) {
-                                              return session_->ComputeChecksums(objects);
-                                            }));
+    PlanReads reads;
+    reads.checksums = [&](const std::vector<source::Object>& objects) {
+      return session_->ComputeChecksums(objects);
+    };
+    // What was read back after a start of the machine is on the disk: that is said at once, so that
+    // it is read once.
+    reads.verify = [&](const std::string& dir) -> Status {
+      ARROW_RETURN_NOT_OK(session_->VerifyFrame(dir));
+      return session_->SyncFrame(dir);
+    };
+    ARROW_ASSIGN_OR_RAISE(plan_, Plan::Make(description_, graph, store_, options_.plan, reads));
+    for (const std::string& warning : plan_.warnings) Warn(warning);
     RecordPlan(graph);
     ARROW_RETURN_NOT_OK(Save());
     ARROW_RETURN_NOT_OK(CheckOutputs(description_, plan_));

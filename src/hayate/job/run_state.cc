@@ -35,6 +35,22 @@ Status TakeCommitted(RunState* state, int64_t index) {
   return state->on_committed(index);
 }
 
+void AddSyncs(RunState* state, int64_t index) {
+  const PlannedNode& planned = state->planned(index);
+  for (size_t i = 0; i < planned.manifests.size(); ++i) {
+    const auto& manifest = planned.manifests[i];
+    if (!manifest || manifest->boot.empty()) continue;
+    Task task;
+    task.message = {{"type", "task"},
+                    {"kind", "sync"},
+                    {"stage", state->node(index).name},
+                    {"frame", planned.dirs[i]}};
+    task.node = state->node(index).name;
+    task.background = true;
+    state->scheduler->Add(std::move(task));
+  }
+}
+
 Json CommitMessage(const std::string& name, const std::string& key, const Json& key_parts,
                    int64_t expected_parts) {
   return {

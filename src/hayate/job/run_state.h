@@ -56,6 +56,10 @@ struct RunState {
 /// Reads the manifests of a node whose frames have just been committed and says so.
 Status TakeCommitted(RunState* state, int64_t node);
 
+/// Adds what brings the committed frames of a node to the disk, where they are not there yet. Their
+/// manifests must not be written by anybody else from then on.
+void AddSyncs(RunState* state, int64_t node);
+
 /// The `commit` member of a task.
 Json CommitMessage(const std::string& name, const std::string& key, const Json& key_parts,
                    int64_t expected_parts);

@@ -60,6 +60,14 @@ Result<Description> Session::Describe() {
   return DescriptionFromJson(described);
 }
 
+Status Session::VerifyFrame(const std::string& dir) {
+  return RunAlone(worker::Start::kNative, {{"kind", "verify"}, {"frame", dir}}).status();
+}
+
+Status Session::SyncFrame(const std::string& dir) {
+  return RunAlone(worker::Start::kNative, {{"kind", "sync"}, {"frame", dir}}).status();
+}
+
 Result<std::vector<std::string>> Session::ComputeChecksums(
     const std::vector<source::Object>& objects) {
   Json list = Json::array();

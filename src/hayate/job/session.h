@@ -34,6 +34,11 @@ class Session {
   /// By a native worker.
   Result<std::vector<std::string>> ComputeChecksums(const std::vector<source::Object>& objects);
 
+  /// By a native worker: compares all of a frame with its checksums.
+  Status VerifyFrame(const std::string& dir);
+  /// By a native worker: frame::MakeDurable.
+  Status SyncFrame(const std::string& dir);
+
   worker::WorkerPool* pool() { return pool_.get(); }
 
  private:

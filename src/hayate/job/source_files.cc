@@ -20,16 +20,26 @@ std::string NameOf(const std::string& path, const std::string& job_dir) {
 
 using Recorded = std::multimap<std::string, FileRecord>;  // by path
 
-Result<Recorded> ReadRecorded(const std::string& name, const Store& store) {
+Result<std::vector<FileRecord>> FilesOfFrame(const std::string& dir) {
+  ARROW_ASSIGN_OR_RAISE(const auto manifest, frame::ReadManifest(dir));
+  const auto found = manifest.extra.find("files");
+  if (found == manifest.extra.end()) return std::vector<FileRecord>();
+  return FilesFromJson(*found, dir);
+}
+
+Result<Recorded> ReadRecorded(const std::string& name, const Store& store,
+                              std::vector<std::string>* warnings) {
   Recorded recorded;
   ARROW_ASSIGN_OR_RAISE(const auto frames, store.Frames());
   for (const StoredFrame& stored : frames) {
     if (stored.name != name || !stored.committed) continue;
-    ARROW_ASSIGN_OR_RAISE(const auto manifest, frame::ReadManifest(stored.dir));
-    const auto found = manifest.extra.find("files");
-    if (found == manifest.extra.end()) continue;
-    ARROW_ASSIGN_OR_RAISE(auto files, FilesFromJson(*found, stored.dir));
-    for (FileRecord& file : files) {
+    auto files = FilesOfFrame(stored.dir);
+    if (!files.ok()) {
+      warnings->push_back("a stored frame of " + name + " does not count, in " + stored.dir + ": " +
+                          files.status().message());
+      continue;
+    }
+    for (FileRecord& file : *files) {
       std::string path = file.object.uri;
       recorded.emplace(std::move(path), std::move(file));
     }
@@ -51,9 +61,10 @@ bool Adopt(const Recorded& recorded, const Fits& fits, FileRecord* file) {
 }  // namespace
 
 Result<std::vector<FileRecord>> FindFiles(const Node& source, const std::string& job_dir,
-                                          const Store& store, const Checksums& checksums) {
+                                          const Store& store, const Checksums& checksums,
+                                          std::vector<std::string>* warnings) {
   ARROW_ASSIGN_OR_RAISE(auto objects, source::List(source.paths, job_dir));
-  ARROW_ASSIGN_OR_RAISE(const Recorded recorded, ReadRecorded(source.name, store));
+  ARROW_ASSIGN_OR_RAISE(const Recorded recorded, ReadRecorded(source.name, store, warnings));
   std::vector<FileRecord> files;
   std::vector<size_t> unsure;
   for (source::Object& object : objects) {

@@ -18,9 +18,11 @@ using Checksums =
     std::function<Result<std::vector<std::string>>(const std::vector<source::Object>&)>;
 
 /// The files of a source as its key sees them: a file whose stat is recorded in a stored frame of
-/// that source, or whose content is, keeps the digest that it has there.
+/// that source, or whose content is, keeps the digest that it has there. Of a frame whose record
+/// cannot be read there is a warning only.
 Result<std::vector<FileRecord>> FindFiles(const Node& source, const std::string& job_dir,
-                                          const Store& store, const Checksums& checksums);
+                                          const Store& store, const Checksums& checksums,
+                                          std::vector<std::string>* warnings);
 
 /// Fault::kInput if a file is no longer as `files` saw it: what was read may be of two versions.
 Status CheckUnchanged(const std::vector<FileRecord>& files);

@@ -18,15 +18,17 @@ class SourceFiles : public InFolder {
   }
 
   std::vector<FileRecord> Find() {
-    return FindFiles(node_, folder_.string(), *store_,
-                     [&](const std::vector<source::Object>& objects) {
-                       asked_ += objects.size();
-                       std::vector<std::string> sums;
-                       for (const auto& object : objects) {
-                         sums.push_back(source::ContentChecksum(object.uri).ValueOrDie());
-                       }
-                       return Result<std::vector<std::string>>(sums);
-                     })
+    return FindFiles(
+               node_, folder_.string(), *store_,
+               [&](const std::vector<source::Object>& objects) {
+                 asked_ += objects.size();
+                 std::vector<std::string> sums;
+                 for (const auto& object : objects) {
+                   sums.push_back(source::ContentChecksum(object.uri).ValueOrDie());
+                 }
+                 return Result<std::vector<std::string>>(sums);
+               },
+               &warnings_)
         .ValueOrDie();
   }
 
@@ -47,6 +49,7 @@ class SourceFiles : public InFolder {
   Node node_;
   std::unique_ptr<Store> store_;
   size_t asked_ = 0;
+  std::vector<std::string> warnings_;
 };
 
 TEST_F(SourceFiles, NamesAreRelativeToTheJob) {

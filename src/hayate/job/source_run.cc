@@ -34,13 +34,14 @@ Status KeepChecksums(RunState* state, int64_t index) {
   return frame::WriteManifest(dir, manifest);
 }
 
+// The frame goes to the disk once its manifest is the last one.
 void AddChecksums(RunState* state, int64_t index) {
   const PlannedNode& planned = state->planned(index);
   std::vector<size_t> missing;
   for (size_t i = 0; i < planned.files.size(); ++i) {
     if (planned.files[i].checksum.empty()) missing.push_back(i);
   }
-  if (missing.empty()) return;
+  if (missing.empty()) return AddSyncs(state, index);
   const size_t chunks = std::min<size_t>(missing.size(), state->scheduler->slots());
   const auto left = std::make_shared<size_t>(chunks);
   for (size_t chunk = 0; chunk < chunks; ++chunk) {
@@ -60,7 +61,10 @@ void AddChecksums(RunState* state, int64_t index) {
       for (size_t i = 0; i < mine.size() && i < sums.size(); ++i) {
         state->planned(index).files[mine[i]].checksum = sums[i];
       }
-      return --*left == 0 ? KeepChecksums(state, index) : Status::OK();
+      if (--*left > 0) return Status::OK();
+      ARROW_RETURN_NOT_OK(KeepChecksums(state, index));
+      AddSyncs(state, index);
+      return Status::OK();
     };
     state->scheduler->Add(std::move(task));
   }
@@ -73,8 +77,9 @@ Status OnIngested(RunState* state, int64_t index) {
     ARROW_RETURN_NOT_OK(frame::ClearFrame(state->planned(index).dirs.front()));
     return unchanged;
   }
+  ARROW_RETURN_NOT_OK(TakeCommitted(state, index));
   AddChecksums(state, index);
-  return TakeCommitted(state, index);
+  return Status::OK();
 }
 
 }  // namespace
@@ -83,7 +88,6 @@ Status StartSource(RunState* state, int64_t index) {
   const Node& node = state->node(index);
   PlannedNode& planned = state->planned(index);
   const std::string& dir = planned.dirs.front();
-  if (planned.forced) ARROW_RETURN_NOT_OK(frame::ClearFrame(dir));
   int64_t bytes = 0;
   Json objects = Json::array();
   for (const FileRecord& file : planned.files) {

@@ -78,7 +78,7 @@ class SourceRunTest : public InFolder {
       return Result<std::vector<std::string>>(sums);
     };
     graph_ = std::make_unique<Graph>(Graph::Make(description_).ValueOrDie());
-    return Plan::Make(description_, *graph_, store_, {}, checksums).ValueOrDie();
+    return Plan::Make(description_, *graph_, store_, {}, {.checksums = checksums}).ValueOrDie();
   }
 
   // Reads the source; the number of warnings.

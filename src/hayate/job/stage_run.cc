@@ -43,13 +43,7 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     }
     tasks_ = CountTasks(node_, split);
     progress_.tasks_total = tasks_;
-    if (planned_.forced) {
-      for (const std::string& dir : planned_.dirs) ARROW_RETURN_NOT_OK(frame::ClearFrame(dir));
-    }
-    ARROW_RETURN_NOT_OK(FindFinished());
-    // Nothing but the commit is missing: what the tasks would need is not.
-    if (static_cast<int64_t>(finished_.size()) == tasks_) return AddCommits();
-    return Prepare();
+    return CheckParts();
   }
 
  private:
@@ -75,12 +69,36 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     return Status::OK();
   }
 
+  // Parts from before the machine last started have to be read before they count, which is a
+  // worker's.
+  Status CheckParts() {
+    waiting_ = 1;
+    for (const std::string& dir : planned_.dirs) {
+      ARROW_ASSIGN_OR_RAISE(const auto unchecked, frame::UncheckedParts(dir));
+      if (unchecked.empty()) continue;
+      ++waiting_;
+      Task task = NativeTask("check_parts");
+      task.message["dir"] = dir;
+      task.on_done = [self = shared_from_this()](const Json&) { return self->PartsChecked(); };
+      state_->scheduler->Add(std::move(task));
+    }
+    return PartsChecked();
+  }
+
+  Status PartsChecked() {
+    if (--waiting_ > 0) return Status::OK();
+    ARROW_RETURN_NOT_OK(FindFinished());
+    // Nothing but the commit is missing: what the tasks would need is not.
+    if (static_cast<int64_t>(finished_.size()) == tasks_) return AddCommits();
+    return Prepare();
+  }
+
   // Parts that an earlier run finished. A partition is done when every output has it.
   Status FindFinished() {
     bool mixed = false;
     for (int64_t i = 0; i < node_.num_outputs(); ++i) {
       std::set<int64_t> numbers;
-      if (!planned_.forced && planned_.manifests[At(i)]) {
+      if (planned_.manifests[At(i)]) {
         // Committed, so whole; its parts have no sidecars any more.
         for (int64_t part = 0; part < tasks_; ++part) numbers.insert(part);
         mixed = true;
@@ -97,7 +115,10 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     }
     if (mixed && static_cast<int64_t>(finished_.size()) < tasks_) {
       // A committed frame must not get parts of another call beside it.
-      for (const std::string& dir : planned_.dirs) ARROW_RETURN_NOT_OK(frame::ClearFrame(dir));
+      for (int64_t i = 0; i < node_.num_outputs(); ++i) {
+        ARROW_RETURN_NOT_OK(frame::ClearFrame(planned_.dirs[At(i)]));
+        planned_.manifests[At(i)].reset();
+      }
       finished_.clear();
     }
     progress_.tasks_done = static_cast<int64_t>(finished_.size());
@@ -137,11 +158,14 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     state_->record->copies.push_back(one->dir);
     ++waiting_;
     const auto start = [&]() -> Status {
-      // It is younger than its input unless that was just made anew.
-      const int64_t source = state_->description->Find(one->input->node);
-      if (state_->planned(source).forced) ARROW_RETURN_NOT_OK(frame::ClearFrame(one->dir));
-      ARROW_ASSIGN_OR_RAISE(const auto there, state_->store->Find(name, key));
-      if (there) return state_->shared.Finish(one->dir);
+      const FoundFrame there = state_->store->Find(name, key);
+      if (there.manifest && !there.manifest->needs_verify()) {
+        return state_->shared.Finish(one->dir);
+      }
+      if (there.manifest || !there.trouble.empty()) {
+        // To make it again costs little more than to compare its checksums.
+        ARROW_RETURN_NOT_OK(frame::ClearFrame(one->dir));
+      }
       Task task = NativeTask("shuffle");
       task.message["frame"] = input_dir;
       task.message["dir"] = one->dir;
@@ -279,21 +303,24 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
   Status AddCommits() {
     left_ = 0;
     for (int64_t i = 0; i < node_.num_outputs(); ++i) {
-      if (!planned_.forced && planned_.manifests[At(i)] &&
-          static_cast<int64_t>(finished_.size()) == tasks_) {
-        continue;  // the run before got as far as this one's commit
-      }
+      if (planned_.manifests[At(i)]) continue;  // the run before got as far as this one's commit
       ++left_;
       Task task = NativeTask("commit");
       task.message["dir"] = planned_.dirs[At(i)];
       task.message["commit"] =
           CommitMessage(node_.FrameName(i), planned_.key, planned_.key_parts, tasks_);
       task.on_done = [self = shared_from_this()](const Json&) {
-        return --self->left_ == 0 ? TakeCommitted(self->state_, self->index_) : Status::OK();
+        return --self->left_ == 0 ? self->Finish() : Status::OK();
       };
       state_->scheduler->Add(std::move(task));
     }
-    return left_ == 0 ? TakeCommitted(state_, index_) : Status::OK();
+    return left_ == 0 ? Finish() : Status::OK();
+  }
+
+  Status Finish() {
+    ARROW_RETURN_NOT_OK(TakeCommitted(state_, index_));
+    AddSyncs(state_, index_);
+    return Status::OK();
   }
 
   RunState* state_;

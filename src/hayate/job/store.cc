@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "hayate/base/file.h"
+#include "hayate/base/hash.h"
 
 namespace hayate::job {
 namespace {
@@ -23,11 +24,6 @@ int64_t ChangedNs(const std::string& path) {
 
 bool IsHex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-bool Exists(const std::string& path) {
-  struct stat info{};
-  return stat(path.c_str(), &info) == 0;
 }
 
 // nullopt: no directory of a frame.
@@ -62,7 +58,7 @@ Status Store::Create() const {
 
 Result<std::vector<StoredFrame>> Store::Frames() const {
   std::vector<StoredFrame> frames;
-  if (!Exists(frames_dir())) return frames;
+  if (!PathExists(frames_dir())) return frames;
   ARROW_ASSIGN_OR_RAISE(const auto names, ListDirectory(frames_dir()));
   for (const std::string& name : names) {
     if (auto stored = FromName(frames_dir(), name)) frames.push_back(std::move(*stored));
@@ -81,17 +77,26 @@ Result<std::optional<StoredFrame>> Store::Newest(const std::string& name) const 
   return std::optional<StoredFrame>();
 }
 
-Result<std::optional<frame::Manifest>> Store::Find(const std::string& name,
-                                                   const std::string& key) const {
+FoundFrame Store::Find(const std::string& name, const std::string& key) const {
   const std::string dir = FrameDir(name, key);
-  if (!Exists(dir + "/frame.json")) return std::optional<frame::Manifest>();
-  ARROW_ASSIGN_OR_RAISE(auto manifest, frame::ReadManifest(dir));
-  if (manifest.key != key) return std::optional<frame::Manifest>();
-  return std::optional(std::move(manifest));
+  if (!PathExists(dir + "/frame.json")) return {};
+  auto manifest = frame::ReadManifest(dir);
+  if (!manifest.ok()) {
+    return {.trouble = "its frame.json cannot be read (" + manifest.status().message() + ")"};
+  }
+  if (manifest->key != key) return {.trouble = "another result lies in its folder"};
+  if (const auto part = frame::FindMissingPart(dir, *manifest)) {
+    return {.trouble = "part " + std::to_string(*part) + " of its result is missing"};
+  }
+  return {.manifest = *std::move(manifest)};
+}
+
+std::string Store::OutputNote(const std::string& path) const {
+  return outputs_dir() + "/" + HashText(path) + ".json";
 }
 
 Result<std::vector<std::string>> Store::Runs() const {
-  if (!Exists(runs_dir())) return std::vector<std::string>();
+  if (!PathExists(runs_dir())) return std::vector<std::string>();
   return ListDirectory(runs_dir());
 }
 

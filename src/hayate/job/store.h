@@ -19,6 +19,14 @@ struct StoredFrame {
   int64_t changed_ns = 0;  ///< mtime of the manifest, or of the directory where there is none
 };
 
+/// What lies in the directory of a name and a key.
+struct FoundFrame {
+  /// Of a frame that is whole as far as its files' lengths tell (Manifest::needs_verify).
+  std::optional<frame::Manifest> manifest;
+  /// Why what lies there is no such frame; empty where nothing does.
+  std::string trouble;
+};
+
 /// The layout of `.hayate/` (docs/formats/job.md): names of paths and what lies there. Holds no
 /// state; another process may change the store between two calls unless the lock is held.
 class Store {
@@ -34,6 +42,8 @@ class Store {
 
   std::string FrameDir(const std::string& name, const std::string& key) const;
   std::string RunDir(const std::string& run) const { return runs_dir() + "/" + run; }
+  /// What is remembered of the file that an output wrote to `path`.
+  std::string OutputNote(const std::string& path) const;
 
   /// Makes the folders. Fault::kStorage where that is not allowed.
   Status Create() const;
@@ -42,9 +52,8 @@ class Store {
   Result<std::vector<StoredFrame>> Frames() const;
   /// The newest committed frame of that name.
   Result<std::optional<StoredFrame>> Newest(const std::string& name) const;
-  /// The manifest of `name` with exactly `key`; nullopt where it is not there, or not committed.
-  Result<std::optional<frame::Manifest>> Find(const std::string& name,
-                                              const std::string& key) const;
+  /// The frame of `name` with exactly `key`. Reads its manifest and the lengths of its files.
+  FoundFrame Find(const std::string& name, const std::string& key) const;
   /// Identifiers of the runs, oldest first.
   Result<std::vector<std::string>> Runs() const;
 

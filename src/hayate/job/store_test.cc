@@ -44,11 +44,20 @@ TEST_F(StoreTest, AStoreThatIsNotThereHasNothing) {
 
 TEST_F(StoreTest, FindsAFrameByNameAndWholeKey) {
   PutFrame(*store_, "clicks", Key('a'));
-  EXPECT_TRUE(store_->Find("clicks", Key('a')).ValueOrDie().has_value());
-  EXPECT_FALSE(store_->Find("clicks", Key('b')).ValueOrDie().has_value());
+  EXPECT_TRUE(store_->Find("clicks", Key('a')).manifest.has_value());
+  EXPECT_FALSE(store_->Find("clicks", Key('b')).manifest.has_value());
+  EXPECT_EQ(store_->Find("clicks", Key('b')).trouble, "");
   // The same first half of the digits is not the same key.
-  EXPECT_FALSE(
-      store_->Find("clicks", std::string(16, 'a') + std::string(16, 'b')).ValueOrDie().has_value());
+  const FoundFrame other = store_->Find("clicks", std::string(16, 'a') + std::string(16, 'b'));
+  EXPECT_FALSE(other.manifest.has_value());
+  EXPECT_EQ(other.trouble, "another result lies in its folder");
+}
+
+TEST_F(StoreTest, AManifestThatCannotBeReadIsNoFrame) {
+  std::ofstream(Frame("clicks", 'a') + "/frame.json") << "{\"format\": 2}";
+  const FoundFrame found = store_->Find("clicks", Key('a'));
+  EXPECT_FALSE(found.manifest.has_value());
+  EXPECT_NE(found.trouble.find("format 2"), std::string::npos) << found.trouble;
 }
 
 TEST_F(StoreTest, TheNewestFrameOfANameIsThatOfTheLastManifest) {
