@@ -1,6 +1,8 @@
 #include "hayate/job/gc.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "hayate/base/file.h"
@@ -13,6 +15,7 @@ namespace {
 constexpr size_t kKeptRunFolders = 100;
 
 struct PastRun {
+  std::string job;
   bool ended_well = false;
   std::set<std::string> frames;
   std::set<std::string> copies;
@@ -38,11 +41,38 @@ PastRun ReadRun(const std::string& path) {
   if (!text.ok()) return run;
   const auto json = ParseJson(*text, path);
   if (!json.ok() || !json->is_object()) return run;
+  run.job = ToCanonicalText(json->value("job", Json()));
   run.ended_well = json->value("status", Json()) == "done";
   run.frames = FileNames(*json, "uses");
   run.copies = FileNames(*json, "copies");
   return run;
 }
+
+// What the runs of one job need, from the newest on.
+class JobRuns {
+ public:
+  explicit JobRuns(size_t keep_runs) : keep_runs_(keep_runs) {}
+
+  // Adds to `kept` what `past` needs; whether it counts.
+  bool Add(const PastRun& past, std::set<std::string>* kept) {
+    if (past.frames.empty()) return false;
+    if (newest_copies_) kept->insert(past.copies.begin(), past.copies.end());
+    newest_copies_ = newest_copies_ && past.copies.empty();
+    auto& seen = seen_[past.ended_well ? 1 : 0];
+    if (std::find(seen.begin(), seen.end(), past.frames) != seen.end()) return false;
+    if (seen.size() >= keep_runs_) return false;
+    seen.push_back(past.frames);
+    kept->insert(past.frames.begin(), past.frames.end());
+    // What an unfinished run had split is part of what the next one goes on with.
+    if (!past.ended_well) kept->insert(past.copies.begin(), past.copies.end());
+    return true;
+  }
+
+ private:
+  size_t keep_runs_;
+  bool newest_copies_ = true;
+  std::vector<std::set<std::string>> seen_[2];
+};
 
 int64_t BytesBelow(const std::string& dir) {
   int64_t bytes = 0;
@@ -63,33 +93,22 @@ Result<Garbage> FindGarbage(const Store& store, int keep_runs) {
     return Fail(Fault::kUsage, "--keep-runs has to be at least 1", {}, "Give a number.");
   }
   ARROW_ASSIGN_OR_RAISE(const auto runs, store.Runs());
+  Garbage garbage;
   std::set<std::string> kept;
-  std::vector<std::set<std::string>> counted[2];
-  bool newest = true;
+  std::map<std::string, JobRuns> jobs;
+  size_t folders = 0;
   for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
     const PastRun past = ReadRun(store.RunDir(*run) + "/run.json");
-    if (past.frames.empty()) continue;
-    auto& seen = counted[past.ended_well ? 1 : 0];
-    bool counts = true;
-    for (const auto& frames : seen) counts = counts && frames != past.frames;
-    if (newest) kept.insert(past.copies.begin(), past.copies.end());
-    newest = newest && past.copies.empty();
-    if (!counts) continue;
-    if (seen.size() >= static_cast<size_t>(keep_runs)) continue;
-    seen.push_back(past.frames);
-    kept.insert(past.frames.begin(), past.frames.end());
-    // What an unfinished run had split is part of what the next one goes on with.
-    if (!past.ended_well) kept.insert(past.copies.begin(), past.copies.end());
+    JobRuns& job = jobs.try_emplace(past.job, static_cast<size_t>(keep_runs)).first->second;
+    const bool counts = job.Add(past, &kept);
+    // Without its record a run would not count the next time.
+    if (++folders > kKeptRunFolders && !counts) garbage.runs.push_back(store.RunDir(*run));
   }
-  Garbage garbage;
   ARROW_ASSIGN_OR_RAISE(const auto frames, store.Frames());
   for (const StoredFrame& frame : frames) {
     if (kept.contains(std::filesystem::path(frame.dir).filename().string())) continue;
     garbage.dirs.push_back(frame.dir);
     garbage.bytes += BytesBelow(frame.dir);
-  }
-  for (size_t i = 0; i + kKeptRunFolders < runs.size(); ++i) {
-    garbage.runs.push_back(store.RunDir(runs[i]));
   }
   return garbage;
 }

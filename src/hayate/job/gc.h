@@ -15,9 +15,10 @@ struct Garbage {
   int64_t bytes = 0;
 };
 
-/// What no run that counts needs. Those are the newest `keep_runs` that ended well, and as many
-/// that did not (their finished parts are what the next run goes on with); runs over the very same
-/// frames count once. Of split copies only those of the newest run that has some are kept.
+/// What no run that counts needs. Those are, of each job, the newest `keep_runs` that ended well,
+/// and as many that did not (their finished parts are what the next run goes on with); runs over
+/// the very same frames count once. Of split copies only those of the newest run of a job that has
+/// some are kept.
 Result<Garbage> FindGarbage(const Store& store, int keep_runs);
 
 /// Removes it. The lock has to be held.

@@ -92,7 +92,8 @@ class Run {
         }));
     lock_ = std::make_unique<StoreLock>(std::move(lock));
     record_->started = UtcNow();
-    record_->id = NewRunId();
+    ARROW_ASSIGN_OR_RAISE(const auto runs, store_.Runs());
+    record_->id = NewRunId(runs.empty() ? "" : runs.back());
     ARROW_RETURN_NOT_OK(MakeDirectories(store_.RunDir(record_->id)));
     ARROW_ASSIGN_OR_RAISE(log_, RunLog::Open(store_.RunDir(record_->id) + "/log"));
     SessionOptions session = options_.session;

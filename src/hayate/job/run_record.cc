@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 namespace hayate::job {
@@ -112,6 +114,14 @@ Json RunRecord::ToJson() const {
 
 std::string UtcNow() { return FormatNow("%Y-%m-%dT%H:%M:%SZ"); }
 
-std::string NewRunId() { return FormatNow("%Y%m%dT%H%M%S") + "-" + std::to_string(getpid()); }
+std::string NewRunId(const std::string& last) {
+  const std::string now = FormatNow("%Y%m%dT%H%M%S");
+  const std::string time = last.substr(0, now.size());
+  if (now > time) return now + "-0000";
+  const std::string number = last.size() > now.size() ? last.substr(now.size() + 1) : "";
+  std::array<char, 32> digits{};
+  std::snprintf(digits.data(), digits.size(), "-%04lld", std::atoll(number.c_str()) + 1);
+  return time + digits.data();
+}
 
 }  // namespace hayate::job

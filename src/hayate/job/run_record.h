@@ -69,7 +69,9 @@ struct RunRecord {
 
 /// Now, as 2026-11-24T00:00:00Z.
 std::string UtcNow();
-/// A new run's identifier: time and process, so that they sort.
-std::string NewRunId();
+/// A new run's identifier, which sorts behind `last`, that of the newest run (empty: there is
+/// none): the time and a number, 20261124T000000-0000, and not before `last` where the clock went
+/// back.
+std::string NewRunId(const std::string& last);
 
 }  // namespace hayate::job

@@ -6,6 +6,7 @@
 
 #include "hayate/base/file.h"
 #include "hayate/job/gc.h"
+#include "hayate/job/run_record.h"
 #include "hayate/job/store_lock.h"
 #include "hayate/job/test_job_internal.h"
 
@@ -23,9 +24,10 @@ class StoreTest : public InFolder {
   }
 
   void PutRun(const std::string& id, const std::string& status,
-              const std::vector<std::string>& uses, const std::vector<std::string>& copies = {}) {
+              const std::vector<std::string>& uses, const std::vector<std::string>& copies = {},
+              const std::string& job = "/job.py") {
     std::filesystem::create_directories(store_->RunDir(id));
-    const Json record = {{"status", status}, {"uses", uses}, {"copies", copies}};
+    const Json record = {{"job", job}, {"status", status}, {"uses", uses}, {"copies", copies}};
     Write(".hayate/runs/" + id + "/run.json", record.dump());
   }
   std::string Frame(const std::string& name, char digit) {
@@ -136,6 +138,40 @@ TEST_F(StoreTest, SplitCopiesOfOlderRunsAreGarbage) {
   PutRun("20260102T000000-1", "done", {next}, {newer});
   PutRun("20260103T000000-1", "done", {next});
   EXPECT_EQ(FindGarbage(*store_, 3).ValueOrDie().dirs, std::vector<std::string>{copy});
+}
+
+TEST_F(StoreTest, EachJobOfAStoreKeepsItsOwnRuns) {
+  const std::string nightly = Frame("clicks", 'a'), copy = Frame("clicks-by-user", 'b'),
+                    unfinished = Frame("clicks", 'c');
+  PutRun("20260101T000000-0000", "done", {nightly}, {copy}, "/nightly.py");
+  PutRun("20260101T000001-0000", "failed", {unfinished}, {}, "/nightly.py");
+  std::vector<std::string> now;
+  for (int i = 0; i < 120; ++i) {
+    const std::string key = std::to_string(100000 + i) + std::string(26, '0');
+    PutFrame(*store_, "often", key);
+    now.push_back(store_->FrameDir("often", key));
+    PutRun("20260102T" + std::to_string(100000 + i) + "-0000", "done", {now.back()}, {},
+           "/often.py");
+  }
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(CollectGarbage(*store_, 1).ok());
+    EXPECT_TRUE(PathExists(nightly));
+    EXPECT_TRUE(PathExists(copy));
+    EXPECT_TRUE(PathExists(unfinished));
+    EXPECT_TRUE(PathExists(now.back()));
+    EXPECT_FALSE(PathExists(now[0]));
+  }
+}
+
+TEST(RunIdTest, ANewerRunSortsBehindTheOlderWhateverTheClockSays) {
+  std::string last = NewRunId("");
+  for (int i = 0; i < 12; ++i) {
+    const std::string next = NewRunId(last);
+    EXPECT_GT(next, last);
+    last = next;
+  }
+  EXPECT_EQ(NewRunId("20991231T235959-0009"), "20991231T235959-0010");
+  EXPECT_EQ(NewRunId("20991231T235959-4711"), "20991231T235959-4712");
 }
 
 TEST_F(StoreTest, CollectingRemovesFramesWholeAndOldRunFolders) {
