@@ -135,3 +135,21 @@ def test_a_forced_run_that_failed_is_gone_on_with_by_a_plain_one(stored):
     assert ran.code == 0, ran.err
     assert out.stat().st_mtime_ns != before
     assert reasons(stored, "--from", "features")["features"][0] == "run"
+
+
+def test_an_output_that_is_a_folder_is_refused_before_the_work(project, clicks):
+    project.write_gzip("data/a-0.csv.gz", clicks(0, 60))
+    (project.folder / "job.py").write_text(JOB)
+    (project.folder / "out/scores.csv").mkdir(parents=True)
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 2
+    assert "it is a folder" in ran.err and "scores.csv" in ran.err
+    assert not list((project.folder / ".hayate/frames").iterdir())
+
+
+def test_what_a_killed_worker_left_beside_an_output_is_removed_by_a_run_that_fails(stored):
+    left = stored.folder / "out/.scores.csv.0123456789abcdef.tmp"
+    left.write_text("half")
+    (stored.folder / "broken").touch()
+    assert stored.hayate("run", "job.py", "--from", "scores").code == 1
+    assert not left.exists()

@@ -2,8 +2,9 @@
 
 #include <sqlite3.h>
 
-#include <filesystem>
 #include <memory>
+
+#include "hayate/base/file.h"
 
 namespace hayate::job {
 namespace {
@@ -145,7 +146,7 @@ Status AddToHistory(const std::string& path, const RunRecord& record) {
 
 Result<std::map<std::string, double>> LastSeconds(const std::string& path, const std::string& job) {
   std::map<std::string, double> seconds;
-  if (!std::filesystem::exists(path)) return seconds;
+  if (!PathExists(path)) return seconds;
   ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(path, SQLITE_OPEN_READONLY));
   ARROW_ASSIGN_OR_RAISE(const int version, Version(&database));
   if (version != kVersion) return seconds;

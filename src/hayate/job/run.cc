@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <memory>
 
@@ -45,7 +46,13 @@ Status CheckOutputs(const Description& description, const Plan& plan) {
     const PlannedNode& node = plan.nodes[At(description.Find(output.node))];
     if (node.state == PlannedNode::State::kUnused) continue;
     ARROW_RETURN_NOT_OK(output::FormatOfPath(output.path).status());
-    const std::string folder = std::filesystem::path(output.path).parent_path().string();
+    std::error_code ignored;
+    if (std::filesystem::is_directory(output.path, ignored)) {
+      return Fail(Fault::kUsage, "an output cannot be written there: it is a folder",
+                  {.object = output.path, .line = output.line},
+                  "Name a file in it, or remove the folder.");
+    }
+    const std::string folder = ParentFolder(output.path);
     ARROW_RETURN_NOT_OK(MakeDirectories(folder));
     if (access(folder.c_str(), W_OK | X_OK) != 0) {
       return FailErrno(errno, "an output cannot be written there", {.object = output.path});
@@ -146,6 +153,7 @@ class Run {
       record_->status = FaultOf(status) == Fault::kInterrupted ? "interrupted" : "failed";
       record_->error = worker::ErrorToJson(status);
       if (log_) log_->Say(FormatForUser(status));
+      RemoveHalfOutputs();
     }
     if (!log_) return status;
     const Status saved = Save();
@@ -188,6 +196,15 @@ class Run {
         record_->ToJson().dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 
+  // What workers that were ended or died have left in the user's folders.
+  void RemoveHalfOutputs() {
+    for (const Output& output : description_.outputs) {
+      if (!PathExists(ParentFolder(output.path))) continue;
+      const Status removed = RemoveTemporaries(output.path);
+      if (!removed.ok()) Warn(removed.message());
+    }
+  }
+
   void Warn(const std::string& text) {
     record_->warnings.push_back(text);
     progress_->Say("hayate: warning: " + text);
@@ -223,8 +240,14 @@ std::string StoreRoot(const std::string& job, const std::string& store) {
 
 Status RunJob(const RunOptions& options, observe::Progress* progress, RunRecord* record) {
   Run run(options, progress, record);
-  Status status = run.Begin();
-  if (status.ok()) status = run.Work();
+  Status status;
+  try {
+    status = run.Begin();
+    if (status.ok()) status = run.Work();
+  } catch (const std::exception& error) {
+    // Also then the workers are ended and the record says how it went.
+    status = Fail(Fault::kInternal, std::string("the run broke off: ") + error.what());
+  }
   return run.End(std::move(status));
 }
 
