@@ -101,6 +101,26 @@ TEST_F(NativeTasksTest, TakesCsvThroughAFrameToAnOutput) {
   EXPECT_TRUE(Run({{"kind", "verify"}, {"frame", Path("in")}}).ok());
 }
 
+TEST_F(NativeTasksTest, AFrameIsDurableAfterItsSyncOnly) {
+  ASSERT_TRUE(Ingest().ok());
+  EXPECT_NE(Read("in/frame.json").find("\"boot\""), std::string::npos);
+  ASSERT_TRUE(Run({{"kind", "sync"}, {"frame", Path("in")}}).ok());
+  EXPECT_EQ(Read("in/frame.json").find("\"boot\""), std::string::npos);
+}
+
+// As after a worker that died behind its commit: the second one writes nothing anew.
+TEST_F(NativeTasksTest, ATaskThatIsRepeatedAfterItsCommitAnswersTheSame) {
+  const auto first = Ingest();
+  ASSERT_TRUE(first.ok()) << first.status();
+  const std::string manifest = Read("in/frame.json");
+  const auto written = std::filesystem::last_write_time(Path("in/part-00000.arrow"));
+  const auto again = Ingest();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->result, first->result);
+  EXPECT_EQ(Read("in/frame.json"), manifest);
+  EXPECT_EQ(std::filesystem::last_write_time(Path("in/part-00000.arrow")), written);
+}
+
 TEST_F(NativeTasksTest, ChecksumsInTheOrderOfTheObjects) {
   std::ofstream(Path("a")) << "same";
   std::ofstream(Path("b")) << "other";
