@@ -42,6 +42,8 @@ def stages_of_run(store: Path) -> tuple[dict[str, Times], float]:
     spans: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
     training_s = 0.0
     for task in run["tasks"]:
+        if task["kind"] == "sync":
+            continue  # the disk's time, beside the steps that follow
         name = STEP_OF_NODE[task["node"]]
         usage = task["usage"]
         spans[name].append((task["start_s"], task["end_s"]))

@@ -120,6 +120,8 @@ class Run {
     // What was read back after a start of the machine is on the disk: that is said at once, so that
     // it is read once.
     reads.verify = [&](const std::string& dir) -> Status {
+      progress_->Say("hayate: the machine went down before " + dir +
+                     " was on the disk; comparing it with its checksums");
       ARROW_RETURN_NOT_OK(session_->VerifyFrame(dir));
       return session_->SyncFrame(dir);
     };
