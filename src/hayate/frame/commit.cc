@@ -77,6 +77,17 @@ Status RemoveLeftovers(const std::string& dir, const Manifest& manifest) {
   return Status::OK();
 }
 
+// Whether the commit that wrote the manifest saw these parts; else they were finished since, and it
+// is not the frame of what lies there now.
+bool AreLeftovers(const std::vector<Part>& finished, const Manifest& manifest) {
+  return std::all_of(finished.begin(), finished.end(), [&](const Part& part) {
+    const auto same = std::find_if(manifest.parts.begin(), manifest.parts.end(),
+                                   [&](const Part& one) { return one.file == part.file; });
+    // Parts with groups stand in the manifest in another order, as other files.
+    return same == manifest.parts.end() ? !part.groups.empty() : same->checksum == part.checksum;
+  });
+}
+
 // Also that there is such a directory.
 Status SyncParts(const std::string& dir, const std::vector<Part>& parts) {
   ARROW_RETURN_NOT_OK(ParallelFor(static_cast<int64_t>(parts.size()), kSyncThreads, [&](int64_t i) {
@@ -92,6 +103,8 @@ Result<std::optional<Manifest>> FindCommitted(const std::string& dir, const std:
   auto manifest = ReadManifest(dir);
   if (!manifest.ok() || manifest->key != key) return std::nullopt;
   if (manifest->needs_verify() || FindMissingPart(dir, *manifest)) return std::nullopt;
+  ARROW_ASSIGN_OR_RAISE(const auto finished, FinishedParts(dir));
+  if (!AreLeftovers(finished, *manifest)) return std::nullopt;
   ARROW_RETURN_NOT_OK(RemoveLeftovers(dir, *manifest));
   return *std::move(manifest);
 }
@@ -108,6 +121,10 @@ Result<Manifest> Commit(const std::string& dir, const CommitOptions& options) {
   ARROW_RETURN_NOT_OK(MakeDirectories(dir));
   if (!options.key.empty()) {
     ARROW_ASSIGN_OR_RAISE(auto committed, FindCommitted(dir, options.key));
+    if (committed && options.durable) {
+      ARROW_RETURN_NOT_OK(MakeDurable(dir));
+      committed->boot.clear();
+    }
     if (committed) return *std::move(committed);
   }
   ARROW_RETURN_NOT_OK(CheckParts(dir));

@@ -122,6 +122,18 @@ TEST_F(FaultTest, ACommitThatDiedWhileItRemovedSidecarsCanBeRepeated) {
             (std::vector<std::string>{"frame.json", "part-00000.arrow", "part-00001.arrow"}));
 }
 
+TEST_F(FaultTest, PartsThatAreWrittenAnewAreCommittedAnew) {
+  const CommitOptions options = {.name = "x", .key = "k"};
+  ASSERT_TRUE(Write(0, 10).ok());
+  ASSERT_TRUE(Commit(dir_.path(), options).ok());
+  ASSERT_TRUE(Write(0, 10).ok());  // other values, of the same length
+  ASSERT_TRUE(Commit(dir_.path(), options).ok());
+  EXPECT_TRUE(Verify(dir_.path()).ok());
+  ASSERT_TRUE(Write(0, 20).ok());
+  ASSERT_TRUE(Write(1, 20).ok());
+  EXPECT_EQ(Commit(dir_.path(), options).ValueOrDie().rows, 40);
+}
+
 TEST_F(FaultTest, WhatAKilledConsolidationLeftIsRemoved) {
   for (int64_t i = 0; i < 2; ++i) ASSERT_TRUE(Write(i, 10).ok());
   ASSERT_TRUE(Commit(dir_.path(), {}).ok());

@@ -84,8 +84,8 @@ struct CommitOptions {
 
 /// Checks the parts (CheckParts) and unifies their schemas (see unify.h), writes the manifest,
 /// removes the sidecars. When the parts carry `groups`, the frame is put into the order in which
-/// groups first appear (rewritten as part 0…n). A frame that is there with the same key, which is
-/// not empty, is the result of a commit whose process died: it is returned as it is.
+/// groups first appear (rewritten as part 0…n). A frame of the very same parts that is there with
+/// the same key, which is not empty, is the result of a commit whose process died: it is returned.
 Result<Manifest> Commit(const std::string& dir, const CommitOptions& options);
 
 /// The frame that a Commit with `key` has made in `dir`, after removing what it left to remove;
