@@ -237,7 +237,9 @@ Status RunOptions::Validate() const {
 
 std::string StoreRoot(const std::string& job, const std::string& store) {
   if (store.empty()) return (std::filesystem::path(job).parent_path() / ".hayate").string();
-  return std::filesystem::absolute(store).lexically_normal().string();
+  std::error_code error;  // the working directory is gone: what is made in it fails, and says so
+  const auto absolute = std::filesystem::absolute(store, error);
+  return error ? store : absolute.lexically_normal().string();
 }
 
 Status RunJob(const RunOptions& options, observe::Progress* progress, RunRecord* record) {
