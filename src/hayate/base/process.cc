@@ -1,6 +1,7 @@
 #include "hayate/base/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -209,20 +211,37 @@ Result<ExitReport> Reap(pid_t pid) {
   return report;
 }
 
+Result<std::optional<ExitReport>> ReapWithin(pid_t pid, int timeout_ms) {
+  ARROW_ASSIGN_OR_RAISE(const auto pidfd, OpenPidFd(pid));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  pollfd watched{pidfd.get(), POLLIN, 0};
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
+    const int ready = poll(&watched, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
+    if (ready > 0) break;
+    if (ready == 0) return std::nullopt;
+    if (errno != EINTR) return FailErrno(errno, "a process cannot be watched");
+  }
+  ARROW_ASSIGN_OR_RAISE(ExitReport report, Reap(pid));
+  return report;
+}
+
 pid_t PeekEndedChild() {
   siginfo_t info{};
   if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return -1;
   return info.si_pid == 0 ? -1 : info.si_pid;
 }
 
-std::vector<pid_t> ChildrenOfSelf() {
+std::vector<pid_t> ChildrenOf(pid_t pid) {
   std::vector<pid_t> children;
-  const auto threads = ListDirectory("/proc/self/task");
+  const std::string folder = "/proc/" + std::to_string(pid) + "/task";
+  const auto threads = ListDirectory(folder);
   if (!threads.ok()) return children;
   for (const std::string& thread : *threads) {
-    std::ifstream file("/proc/self/task/" + thread + "/children");
-    pid_t pid = 0;
-    while (file >> pid) children.push_back(pid);
+    std::ifstream file(folder + "/" + thread + "/children");
+    pid_t child = 0;
+    while (file >> child) children.push_back(child);
   }
   return children;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,10 +56,13 @@ struct ExitReport {
 /// Waits for a child of this process and takes it off the process table.
 Result<ExitReport> Reap(pid_t pid);
 
+/// As Reap, but waits at most `timeout_ms`; nullopt: it has not ended by then.
+Result<std::optional<ExitReport>> ReapWithin(pid_t pid, int timeout_ms);
+
 /// The first child that has ended and was not reaped, without reaping it; −1 if there is none.
 pid_t PeekEndedChild();
 
-/// pids of this process's living and ended children, also adopted ones.
-std::vector<pid_t> ChildrenOfSelf();
+/// pids of a process's living and ended children, also adopted ones; none once it is gone.
+std::vector<pid_t> ChildrenOf(pid_t pid);
 
 }  // namespace hayate

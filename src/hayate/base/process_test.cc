@@ -86,12 +86,12 @@ TEST(ProcessTest, StartsChildrenInAGroupOfTheirOwnWithDefaultSignals) {
   const auto process = Spawn({.argv = {"sleep", "1000"}});
   ASSERT_TRUE(process.ok()) << process.status();
   EXPECT_EQ(getpgid(process->pid), process->pid);
-  EXPECT_EQ(ChildrenOfSelf(), std::vector<pid_t>{process->pid});
+  EXPECT_EQ(ChildrenOf(getpid()), std::vector<pid_t>{process->pid});
   ASSERT_EQ(kill(-process->pid, SIGTERM), 0);
   const auto report = Reap(process->pid);
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->signal, SIGTERM);
-  EXPECT_TRUE(ChildrenOfSelf().empty());
+  EXPECT_TRUE(ChildrenOf(getpid()).empty());
 }
 
 TEST(ProcessTest, RaisesTheScoreOfTheOomKiller) {

@@ -1,12 +1,10 @@
 #include "hayate/observe/cpu_sampler.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
-#include <string>
+
+#include "hayate/base/process_tree.h"
 
 namespace hayate::observe {
 namespace {
@@ -28,33 +26,13 @@ double OwnSeconds() {
   return Seconds(self) + Seconds(reaped);
 }
 
-// utime, stime, cutime and cstime of /proc/<pid>/stat (proc(5): fields 14 to 17); 0 when it is
-// gone.
-double ChildSeconds(int64_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) return 0;
-  // The second field is the program's name in brackets and may hold anything.
-  const auto name_end = line.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(line.substr(name_end + 1));
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  double total = 0;
-  for (int field = 14; field <= 17; ++field) {
-    double ticks = 0;
-    if (fields >> ticks) total += ticks;
-  }
-  return total / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
 }  // namespace
 
 CpuSampler::CpuSampler() : start_cpu_s_(OwnSeconds()), last_time_(Clock::now()) {}
 
 double CpuSampler::CpuSeconds(const std::vector<int64_t>& children) const {
   double total = OwnSeconds() - start_cpu_s_;
-  for (const int64_t pid : children) total += ChildSeconds(pid);
+  for (const int64_t pid : children) total += UseOfProcess(static_cast<pid_t>(pid)).cpu_s;
   return total;
 }
 

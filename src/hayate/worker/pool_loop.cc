@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -135,7 +136,7 @@ Status WorkerPool::Impl::EndAll(Clock::time_point until) {
   // What user code left behind outside its worker's group is ours by now; its children, when it has
   // ended.
   for (int round = 0; round < kOrphanRounds; ++round) {
-    const std::vector<pid_t> orphans = ChildrenOfSelf();
+    const std::vector<pid_t> orphans = ChildrenOf(getpid());
     if (orphans.empty()) return Status::OK();
     for (const pid_t pid : orphans) kill(pid, SIGKILL);
     for (const pid_t pid : orphans) ARROW_RETURN_NOT_OK(Reap(pid).status());
