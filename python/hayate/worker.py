@@ -6,7 +6,9 @@ It holds no state that a task needs: any worker may run any task, and a killed o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import importlib
 import inspect
 import io
 import logging
@@ -48,9 +50,12 @@ def main(channel: Channel | None = None) -> int:
         message = channel.receive()
         if message is None or message["type"] == "exit":
             return 0
-        if message["type"] != "task":
+        if message["type"] == "prepare":
+            worker.prepare(message)
+        elif message["type"] == "task":
+            channel.send(worker.run(message))
+        else:
             raise ProtocolError(f"a worker cannot do {message['type']!r}")
-        channel.send(worker.run(message))
 
 
 def _configure_log() -> None:
@@ -119,6 +124,18 @@ class Worker:
         self._whole = inputs.WholeInputs()
         self._job: tuple[str, Any] | None = None
         self._pickled: tuple[str, Any] | None = None
+
+    def prepare(self, message: Mapping[str, Any]) -> None:
+        """Imports what a coming task needs, while its inputs are still being made.
+
+        What goes wrong here is not told: it goes wrong again in the task, which tells it.
+        """
+        with contextlib.suppress(Exception, SystemExit):
+            _limit_threads(int(message.get("threads") or 1))
+            for name in message.get("modules") or ():
+                with contextlib.suppress(Exception, SystemExit):
+                    importlib.import_module(name)
+            self._loaded_job(message["job"], message.get("set") or {})
 
     def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """The answer, ``done`` or ``failed``; nothing that the user's code does is raised."""

@@ -567,3 +567,15 @@ def _environment() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+def test_preparing_loads_the_job_and_keeps_its_errors_for_the_task(harness: Harness) -> None:
+    job = harness.folder / "job.py"
+    message = {"type": "prepare", "modules": ["decimal", "no_such_module"], "job": str(job)}
+    job.write_text("raise SystemExit(1)\n")
+    harness.worker.prepare(message)
+    job.write_text("import hayate as hy\n\nopen('loaded', 'a').write('x')\n")
+    job.write_text(job.read_text().replace("'loaded'", repr(str(harness.folder / "loaded"))))
+    harness.worker.prepare(message)
+    harness.worker.prepare(message)
+    assert (harness.folder / "loaded").read_text() == "x"

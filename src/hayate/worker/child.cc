@@ -69,13 +69,33 @@ std::string InGibibytes(int64_t bytes) {
   return text.data();
 }
 
-std::string RemedyOf(const ExitReport& report, bool out_of_memory) {
+std::string RemedyOfExit(Child::Role role) {
+  switch (role) {
+    case Child::Role::kNative:
+      return "Run the same command again: it goes on. If it ends so again, report it with the "
+             "run's "
+             "log.";
+    case Child::Role::kPlanner:
+      return "Check that this Python can import hayate (HAYATE_PYTHON, else python3 of PATH), and "
+             "that the job file does not end the process when it is imported.";
+    default:
+      return "Let the stage return instead of ending the process (os._exit, a library's abort).";
+  }
+}
+
+std::string RemedyOf(const Child& child, const ExitReport& report, bool out_of_memory) {
+  if (!child.kill_remedy.empty()) return child.kill_remedy;
+  if (!child.kill_reason.empty()) {
+    return "Run the same command again: it goes on. If it ends so again, what it printed last is "
+           "in "
+           "the run's log.";
+  }
   if (out_of_memory) {
     return "Give the run more memory, run fewer tasks at once (-j), or split the stage further.";
   }
   switch (report.signal) {
     case 0:
-      return "Let the stage return instead of ending the process (os._exit, a library's abort).";
+      return RemedyOfExit(child.role);
     case SIGSEGV:
     case SIGBUS:
     case SIGILL:
@@ -123,6 +143,8 @@ void Child::SetDeadline(int milliseconds, std::string reason) {
 }
 
 void Child::Assign(Assignment assignment) {
+  last_word = Clock::now();
+  preparation = Json();
   stage = assignment.stage;
   partition = assignment.partition;
   last_lines.clear();
@@ -176,6 +198,7 @@ Result<std::unique_ptr<Child>> StartChild(Child::Role role, int threads,
                                           const PoolOptions& options) {
   auto child = std::make_unique<Child>();
   child->role = role;
+  child->threads = threads;
   ARROW_RETURN_NOT_OK(SpawnInto(child.get(), role, threads, options));
   return child;
 }
@@ -212,7 +235,7 @@ Event DiedEvent(const Child& child, const ExitReport& report, bool out_of_memory
                      .WithDetail(std::make_shared<FaultDetail>(
                          Fault::kWorkerDied,
                          Where{.stage = child.task->stage, .partition = child.task->partition},
-                         RemedyOf(report, out_of_memory), std::move(lines)));
+                         RemedyOf(child, report, out_of_memory), std::move(lines)));
   return event;
 }
 

@@ -60,11 +60,20 @@ struct Child {
   std::optional<int64_t> partition;  ///< likewise
   int64_t fork_id = 0;               ///< of the request to the zygote
   std::optional<Clock::time_point> deadline;
-  std::string deadline_reason;  ///< what it failed to do by then
-  std::string kill_reason;      ///< why we killed it; empty if we did not
+  std::string deadline_reason;                 ///< what it failed to do by then
+  std::string kill_reason;                     ///< why we killed it; empty if we did not
+  std::string kill_remedy;                     ///< what to do about it, where that is known
+  int threads = 1;                             ///< what its libraries were told
+  Json preparation;                            ///< the message that is sent after hello; null: none
+  Clock::time_point last_word = Clock::now();  ///< when it last said or printed something
 
-  /// A fresh interpreter serves one task.
-  bool serves_one_task() const { return role == Role::kExec || role == Role::kPlanner; }
+  /// Whether it leaves after its task. What ran a whole-frame stage holds much memory, and nothing
+  /// else will need what it has loaded.
+  bool serves_one_task() const {
+    return role == Role::kPlanner || (role == Role::kExec && !partition);
+  }
+  /// Started for a task that has not come yet.
+  bool is_prepared() const { return !preparation.is_null() && !task; }
   bool is_python() const { return role != Role::kNative; }
   /// "a Python worker", for messages.
   std::string Name() const;

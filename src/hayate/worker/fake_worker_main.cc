@@ -91,6 +91,11 @@ int Run(const std::string& program) {
       return 0;
     }
     const Json& task = **message;
+    if (TypeOf(task) == "prepare") {
+      std::printf("prepares %s\n", task["stage"].get<std::string>().c_str());
+      std::fflush(stdout);
+      continue;
+    }
     const std::string how = Member<std::string>(task, "how", "a task").ValueOr("");
     std::printf("task %d: %s\n", task["id"].get<int>(), how.c_str());
     std::fflush(stdout);

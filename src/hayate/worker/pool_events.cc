@@ -35,6 +35,7 @@ void WorkerPool::Impl::Say(const Child* about, std::string_view text) const {
 
 void WorkerPool::Impl::ReadLog(Child* child, int64_t most_bytes) {
   const LineSplitter::Sink sink = [&](std::string_view text) {
+    child->last_word = Clock::now();
     child->last_lines.emplace_back(text);
     if (child->last_lines.size() > kLastLines) child->last_lines.pop_front();
     if (options_.on_log) {
@@ -76,6 +77,7 @@ void WorkerPool::Impl::ReadSocket(Child* child) {
 }
 
 void WorkerPool::Impl::OnMessage(Child* child, Json message) {
+  child->last_word = Clock::now();
   const std::string type = message["type"].get<std::string>();
   if (type == "hello") return OnHello(child, message);
   const auto task = Member<int64_t>(message, "task", "a message");
@@ -105,9 +107,11 @@ void WorkerPool::Impl::OnHello(Child* child, const Json& message) {
   child->state = State::kIdle;
   if (child->role == Role::kZygote) {
     if (child == zygote_) OnZygoteReady(message);
-  } else if (child->task) {
-    SendTask(child);
+    return;
   }
+  // One that cannot be told is about to end, and its end says more.
+  if (child->is_prepared()) static_cast<void>(child->channel.Send(child->preparation));
+  if (child->task) SendTask(child);
 }
 
 void WorkerPool::Impl::OnTaskEnd(Child* child, const std::string& type, Json message) {

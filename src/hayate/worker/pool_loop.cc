@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <limits>
 
 #include "hayate/worker/worker_pool_impl.h"
@@ -13,9 +14,6 @@ namespace {
 
 // Log bytes taken from one child before the others have their turn.
 constexpr int64_t kLogBytesPerTurn = 256 * 1024;
-
-// Generations of processes that are ended at the end.
-constexpr int kOrphanRounds = 100;
 
 enum class Source { kSignals, kWake, kLog, kSocket, kPidFd };
 
@@ -110,6 +108,7 @@ void WorkerPool::Impl::ReapOrphans() {
                                    [pid](const auto& child) { return child->pid == pid; });
     // A known one is reaped when its pidfd is served; the rest can wait until then.
     if (known || !Reap(pid).ok()) return;
+    spared_.erase(pid);  // the number may come again
   }
 }
 
@@ -133,15 +132,32 @@ Status WorkerPool::Impl::EndAll(Clock::time_point until) {
     }
     ARROW_RETURN_NOT_OK(RunOnce(until));
   }
-  // What user code left behind outside its worker's group is ours by now; its children, when it has
-  // ended.
-  for (int round = 0; round < kOrphanRounds; ++round) {
-    const std::vector<pid_t> orphans = ChildrenOf(getpid());
+  return EndOrphans(until);
+}
+
+// What user code left behind outside its worker's group is ours by now; its children, when it has
+// ended.
+Status WorkerPool::Impl::EndOrphans(Clock::time_point until) {
+  while (true) {
+    std::vector<pid_t> orphans = ChildrenOf(getpid());
+    std::erase_if(orphans, [this](pid_t pid) { return spared_.contains(pid); });
     if (orphans.empty()) return Status::OK();
+    if (Clock::now() >= until) {
+      return Fail(Fault::kInternal, "processes that the stages started keep starting others");
+    }
     for (const pid_t pid : orphans) kill(pid, SIGKILL);
-    for (const pid_t pid : orphans) ARROW_RETURN_NOT_OK(Reap(pid).status());
+    for (const pid_t pid : orphans) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+      const int wait_ms = static_cast<int>(std::max<int64_t>(0, left.count()));
+      ARROW_ASSIGN_OR_RAISE(const auto ended, ReapWithin(pid, wait_ms));
+      if (!ended) {
+        // Of another user, or held by the kernel.
+        return Fail(Fault::kInternal,
+                    "process " + std::to_string(pid) + ", which a stage started, cannot be ended",
+                    {}, "End it by hand: kill " + std::to_string(pid));
+      }
+    }
   }
-  return Fail(Fault::kInternal, "processes that the stages started keep starting others");
 }
 
 }  // namespace hayate::worker

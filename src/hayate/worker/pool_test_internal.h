@@ -37,6 +37,13 @@ struct TestPool {
     return {{"id", id}, {"kind", "fake"}, {"how", how}, {"stage", "features"}, {"partition", 3}};
   }
 
+  /// Of a stage that runs once.
+  static Json OnceTask(int64_t id, const std::string& how) {
+    Json task = Task(id, how);
+    task.erase("partition");
+    return task;
+  }
+
   Status Submit(Start start, int64_t id, const std::string& how) const {
     return pool->Submit(start, Task(id, how));
   }
@@ -59,12 +66,15 @@ struct TestPool {
   }
 
   /// Runs one task to its end.
-  Event Run(Start start, const std::string& how) {
-    const Status submitted = Submit(start, ++last_id, how);
+  Event Run(Start start, const std::string& how) { return RunTask(start, Task(++last_id, how)); }
+  Event RunOnce(const std::string& how) { return RunTask(Start::kExec, OnceTask(++last_id, how)); }
+
+  Event RunTask(Start start, const Json& task) const {
+    const Status submitted = pool->Submit(start, task);
     EXPECT_TRUE(submitted.ok()) << submitted;
     if (!submitted.ok()) return {};
     Event event = Next();
-    EXPECT_EQ(event.task, last_id);
+    EXPECT_EQ(event.task, task["id"].get<int64_t>());
     return event;
   }
 

@@ -114,9 +114,14 @@ void WorkerPool::Impl::GiveUp(Child* child, const Status& status) {
   event.kind = Event::Kind::kDied;
   event.task = child->task->id;
   event.body = Json::object();
-  event.status =
-      AtStage(Fail(Fault::kWorkerDied, "a worker could not be started: " + status.message()),
-              child->task->stage, child->task->partition);
+  const std::string remedy =
+      child->kill_remedy.empty()
+          ? "Check how many processes and how much memory there may be (ulimit -u, pids.max, "
+            "memory.max), then run the same command again: it goes on."
+          : child->kill_remedy;
+  event.status = AtStage(
+      Fail(Fault::kWorkerDied, "a worker could not be started: " + status.message(), {}, remedy),
+      child->task->stage, child->task->partition);
   child->task.reset();
   events_.push_back(std::move(event));
 }
@@ -131,7 +136,11 @@ void WorkerPool::Impl::OnZygoteExit(const Child& zygote) {
     child->channel = Channel(FileDescriptor());
     child->log.Reset();
     child->deadline.reset();
-    child->state = child->kill_reason.empty() ? State::kWanted : State::kGone;
+    child->state = State::kWanted;
+    // One that was killed before its pid was known is not asked for again.
+    if (!child->kill_reason.empty()) {
+      GiveUp(child.get(), Fail(Fault::kWorkerDied, "it " + child->kill_reason));
+    }
   }
   if (!zygote.kill_reason.empty()) Say(&zygote, "the zygote " + zygote.kill_reason);
 }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -58,46 +59,94 @@ Status WorkerPool::Impl::Start() {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
     return FailErrno(errno, "children of workers cannot be adopted");
   }
+  const std::vector<pid_t> before = ChildrenOf(getpid());
+  spared_.insert(before.begin(), before.end());
   oom_kills_ = CountOomKills();
   ARROW_ASSIGN_OR_RAISE(signals_, SignalWatch::Make());
   return Status::OK();
 }
 
-Child* WorkerPool::Impl::FindIdle(Role role, const std::string& stage) {
+Child* WorkerPool::Impl::FindTask(int64_t task) const {
+  for (const auto& child : children_) {
+    if (child->task && child->task->id == task) return child.get();
+  }
+  return nullptr;
+}
+
+Child* WorkerPool::Impl::FindIdle(Role role, const Assignment& assignment) {
   Child* found = nullptr;
   for (const auto& child : children_) {
-    if (child->role != role || child->state != State::kIdle) continue;
+    const bool prepared = child->state == State::kStarting && child->is_prepared();
+    if (child->role != role || (child->state != State::kIdle && !prepared)) continue;
     if (!child->socket_open || !child->kill_reason.empty()) continue;  // about to end
+    const bool same_stage = child->stage == assignment.stage;
+    if (role == Role::kExec && (!same_stage || child->threads != assignment.threads)) continue;
     // One that had this stage before holds its whole inputs.
-    if (child->stage == stage) return child.get();
+    if (same_stage) return child.get();
     found = child.get();
   }
   return found;
 }
 
-void WorkerPool::Impl::RetireIdle() {
+bool WorkerPool::Impl::RetireIdle() {
+  bool any = false;
   for (const auto& child : children_) {
-    if (child->state == State::kIdle && child.get() != zygote_) AskToLeave(child.get());
+    if (child->state != State::kIdle || child.get() == zygote_) continue;
+    AskToLeave(child.get());
+    any = true;
+  }
+  return any;
+}
+
+// A whole-frame stage wants the memory that these hold. Native workers hold little.
+void WorkerPool::Impl::RetireIdlePython() {
+  for (const auto& child : children_) {
+    const bool idle = child->state == State::kIdle && child.get() != zygote_;
+    if (idle && child->is_python() && !child->is_prepared()) AskToLeave(child.get());
   }
 }
 
 Status WorkerPool::Impl::Submit(enum Start start, Json task) {
   ARROW_ASSIGN_OR_RAISE(Assignment assignment, ParseAssignment(std::move(task)));
-  for (const auto& child : children_) {
-    if (child->task && child->task->id == assignment.id) {
-      return Fail(Fault::kInternal,
-                  "task " + std::to_string(assignment.id) + " is submitted while it runs");
-    }
+  if (FindTask(assignment.id) != nullptr) {
+    return Fail(Fault::kInternal,
+                "task " + std::to_string(assignment.id) + " is submitted while it runs");
   }
   const Role role = RoleOf(start);
-  // A whole-frame stage wants the memory that idle workers hold.
-  if (role == Role::kExec) RetireIdle();
-  Child* idle =
-      role == Role::kExec || role == Role::kPlanner ? nullptr : FindIdle(role, assignment.stage);
+  Child* idle = role == Role::kPlanner ? nullptr : FindIdle(role, assignment);
+  if (role == Role::kExec && (idle == nullptr || idle->is_prepared())) RetireIdlePython();
   if (idle == nullptr) return SubmitToNew(role, std::move(assignment));
   idle->Assign(std::move(assignment));
-  SendTask(idle);
+  if (idle->state == State::kIdle) SendTask(idle);  // else with its hello
   return Status::OK();
+}
+
+Status WorkerPool::Impl::Prepare(const Json& task) {
+  Json message = task;
+  message["type"] = "prepare";
+  const int threads = std::max(1, message.value("threads", 1));
+  ARROW_ASSIGN_OR_RAISE(auto child, StartChild(Role::kExec, threads, options_));
+  child->stage = message.value("stage", "");
+  child->preparation = std::move(message);
+  children_.push_back(std::move(child));
+  return Status::OK();
+}
+
+TaskUse WorkerPool::Impl::UseOf(int64_t task) const {
+  const Child* child = FindTask(task);
+  if (child == nullptr) return {};
+  TaskUse use{{}, child->last_word};
+  if (child->pid > 0) use.use = UseOfTree(child->pid);
+  return use;
+}
+
+void WorkerPool::Impl::End(int64_t task, std::string reason, std::string remedy) {
+  Child* child = FindTask(task);
+  if (child == nullptr) return;
+  child->kill_remedy = std::move(remedy);
+  if (child->state != State::kWanted) return Kill(child, std::move(reason));
+  child->kill_reason = reason;
+  GiveUp(child, Fail(Fault::kWorkerDied, "it " + reason));
 }
 
 Status WorkerPool::Impl::SubmitToNew(Role role, Assignment assignment) {
@@ -238,6 +287,12 @@ WorkerPool::~WorkerPool() = default;
 
 Status WorkerPool::Submit(Start start, Json task) { return impl_->Submit(start, std::move(task)); }
 Result<std::vector<Event>> WorkerPool::Wait(int timeout_ms) { return impl_->Wait(timeout_ms); }
+Status WorkerPool::Prepare(const Json& task) { return impl_->Prepare(task); }
+TaskUse WorkerPool::UseOf(int64_t task) const { return impl_->UseOf(task); }
+void WorkerPool::End(int64_t task, std::string reason, std::string remedy) {
+  impl_->End(task, std::move(reason), std::move(remedy));
+}
+bool WorkerPool::RetireIdle() { return impl_->RetireIdle(); }
 void WorkerPool::Cancel(int64_t task) { impl_->Cancel(task); }
 void WorkerPool::set_preload(std::vector<std::string> modules) {
   impl_->SetPreload(std::move(modules));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "hayate/base/json.h"
+#include "hayate/base/process_tree.h"
 #include "hayate/base/status.h"
 
 namespace hayate::worker {
@@ -18,7 +20,8 @@ namespace hayate::worker {
 enum class Start {
   kNative,  ///< the hayate binary again; reused by any native task
   kFork,    ///< a Python worker forked from the zygote, on one core; reused by any such task
-  kExec,    ///< a fresh Python interpreter with the task's own thread variables; for this task only
+  kExec,    ///< a fresh Python interpreter with the task's own thread variables; reused by tasks of
+            ///< the same stage with as many threads, where the task has a partition
   kPlanner,  ///< `python -m hayate.planner`; for this task only
 };
 
@@ -48,6 +51,12 @@ struct PoolOptions {
   Status Validate() const;
 };
 
+/// What a task's child, with all that it has started, uses now.
+struct TaskUse {
+  ProcessUse use;
+  std::chrono::steady_clock::time_point last_word;  ///< when it last said or printed something
+};
+
 /// What happened to a task. kProgress any number of times, then exactly one of the others.
 struct Event {
   enum class Kind { kProgress, kDone, kFailed, kDied };
@@ -67,8 +76,8 @@ struct Event {
 /// One thread, which has to be the process's first and to outlive the pool (children die with the
 /// thread that started them). Blocks SIGINT, SIGTERM and SIGHUP while it lives: they come out of
 /// Wait. When the process dies, however it dies, its children are killed. What the children's
-/// children leave behind is adopted (PR_SET_CHILD_SUBREAPER), reaped, and killed in the end: the
-/// process must have no other children than the pool's.
+/// children leave behind is adopted (PR_SET_CHILD_SUBREAPER), reaped, and killed in the end: while
+/// the pool lives the process must start no other children. Those that it had before are spared.
 class WorkerPool {
  public:
   static Result<std::unique_ptr<WorkerPool>> Make(PoolOptions options);
@@ -84,6 +93,20 @@ class WorkerPool {
   /// flight it returns at once). After SIGINT, SIGTERM or SIGHUP: Fault::kInterrupted, once for
   /// each signal; events that were ready come first. Never fails for what a child does.
   Result<std::vector<Event>> Wait(int timeout_ms);
+
+  /// Starts the interpreter of a coming kExec task (`stage`, `threads`), which imports `modules`
+  /// and the job file `job` with the parameters `set` while it waits. Submit then takes it.
+  Status Prepare(const Json& task);
+
+  /// Of the child that runs `task`; zeros while it has none.
+  TaskUse UseOf(int64_t task) const;
+
+  /// Kills the child that runs `task`, as if it had died: kDied follows, which says `reason` ("used
+  /// no CPU for 30 min") and what to do.
+  void End(int64_t task, std::string reason, std::string remedy);
+
+  /// Lets all idle children but the zygote leave, for their memory. Returns whether there were any.
+  bool RetireIdle();
 
   /// Kills the child that runs `task`. No event follows. A task that is not in flight is no error.
   void Cancel(int64_t task);

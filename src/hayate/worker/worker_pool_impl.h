@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,10 @@ class WorkerPool::Impl {
   // worker_pool.cc
   Status Submit(enum Start start, Json task);
   Result<std::vector<Event>> Wait(int timeout_ms);
+  Status Prepare(const Json& task);
+  TaskUse UseOf(int64_t task) const;
+  void End(int64_t task, std::string reason, std::string remedy);
+  bool RetireIdle();
   void Cancel(int64_t task);
   void SetPreload(std::vector<std::string> modules);
   Status Shutdown(int grace_ms);
@@ -42,9 +47,10 @@ class WorkerPool::Impl {
   using State = Child::State;
 
   // worker_pool.cc
-  Child* FindIdle(Role role, const std::string& stage);
+  Child* FindTask(int64_t task) const;
+  Child* FindIdle(Role role, const Assignment& assignment);
   Status SubmitToNew(Role role, Assignment assignment);
-  void RetireIdle();
+  void RetireIdlePython();
   void SendTask(Child* child);
   void AskToLeave(Child* child);
   void Kill(Child* child, std::string reason);
@@ -57,6 +63,7 @@ class WorkerPool::Impl {
   void ReapOrphans();
   void ForgetGone();
   Status EndAll(Clock::time_point until);
+  Status EndOrphans(Clock::time_point until);
 
   // pool_events.cc
   void ReadLog(Child* child, int64_t most_bytes);
@@ -90,6 +97,7 @@ class WorkerPool::Impl {
   int interrupts_ = 0;  ///< arrived, not yet reported
   int last_signal_ = 0;
   int64_t oom_kills_ = 0;
+  std::set<pid_t> spared_;  ///< children that the process had before the pool
   std::vector<Event> events_;
 };
 

@@ -196,7 +196,7 @@ TEST(WorkerPoolTest, KillsChildrenThatDoNotLeave) {
 
 TEST(WorkerPoolTest, KillsAFreshInterpreterThatDoesNotLeaveAfterItsTask) {
   TestPool test({.exit_timeout_ms = 50});
-  const Event event = test.Run(Start::kExec, "stubborn");
+  const Event event = test.RunOnce("stubborn");
   ASSERT_EQ(event.kind, Event::Kind::kDone);
   const auto pid = event.body["result"]["pid"].get<pid_t>();
   while (!test.pool->pids().empty()) ASSERT_TRUE(test.pool->Wait(10).ok());
@@ -205,7 +205,7 @@ TEST(WorkerPoolTest, KillsAFreshInterpreterThatDoesNotLeaveAfterItsTask) {
 
 TEST(WorkerPoolTest, EndsWhatAWorkerHasStarted) {
   TestPool test;
-  const auto child = test.Run(Start::kExec, "child").body["result"]["stray"].get<pid_t>();
+  const auto child = test.RunOnce("child").body["result"]["stray"].get<pid_t>();
   while (!test.pool->pids().empty()) ASSERT_TRUE(test.pool->Wait(10).ok());
   EXPECT_TRUE(EndsSoon(child));
   const auto daemon = test.Run(Start::kNative, "daemon").body["result"]["stray"].get<pid_t>();
@@ -227,22 +227,102 @@ TEST(WorkerPoolTest, CancelsATaskWithoutAnEvent) {
 
 TEST(WorkerPoolTest, GivesAFreshInterpreterItsOwnThreadVariables) {
   TestPool test;
-  Json task = TestPool::Task(1, "");
+  Json task = TestPool::OnceTask(1, "");
   task["threads"] = 3;
-  ASSERT_TRUE(test.pool->Submit(Start::kExec, task).ok());
-  const Event first = test.Next();
+  const Event first = test.RunTask(Start::kExec, task);
   EXPECT_EQ(first.body["result"]["omp"], "3");
   task["id"] = 2;
-  ASSERT_TRUE(test.pool->Submit(Start::kExec, task).ok());
-  EXPECT_NE(test.Next().body["result"]["pid"], first.body["result"]["pid"]);
+  const Event second = test.RunTask(Start::kExec, task);
+  EXPECT_NE(second.body["result"]["pid"], first.body["result"]["pid"]);
 }
 
-TEST(WorkerPoolTest, LetsIdleWorkersGoBeforeAWholeFrameStage) {
+TEST(WorkerPoolTest, UsesAFreshInterpreterAgainForPartitionsOfTheSameStage) {
   TestPool test;
-  const Event idle = test.Run(Start::kNative, "");
-  ASSERT_EQ(test.Run(Start::kExec, "").kind, Event::Kind::kDone);
+  Json task = TestPool::Task(1, "");
+  task["threads"] = 2;
+  const Json first = test.RunTask(Start::kExec, task).body["result"]["pid"];
+  task["id"] = 2;
+  EXPECT_EQ(test.RunTask(Start::kExec, task).body["result"]["pid"], first);
+  task["threads"] = 3;
+  EXPECT_NE(test.RunTask(Start::kExec, task).body["result"]["pid"], first);
+  task["threads"] = 2;
+  task["stage"] = "other";
+  EXPECT_NE(test.RunTask(Start::kExec, task).body["result"]["pid"], first);
+}
+
+TEST(WorkerPoolTest, LetsIdlePythonWorkersGoBeforeAWholeFrameStage) {
+  TestPool test;
+  const Json native = test.Run(Start::kNative, "").body["result"]["pid"];
+  const Json idle = test.Run(Start::kExec, "").body["result"]["pid"];
+  ASSERT_EQ(test.RunOnce("").kind, Event::Kind::kDone);
+  while (test.pool->pids().size() > 1) ASSERT_TRUE(test.pool->Wait(10).ok());
+  EXPECT_NE(kill(idle.get<pid_t>(), 0), 0);
+  EXPECT_EQ(test.Run(Start::kNative, "").body["result"]["pid"], native);
+  EXPECT_TRUE(test.pool->RetireIdle());
   while (!test.pool->pids().empty()) ASSERT_TRUE(test.pool->Wait(10).ok());
-  EXPECT_NE(kill(idle.body["result"]["pid"].get<pid_t>(), 0), 0);
+  EXPECT_FALSE(test.pool->RetireIdle());
+}
+
+TEST(WorkerPoolTest, StartsAnInterpreterBeforeItsTaskComes) {
+  TestPool test;
+  Json coming = {{"stage", "model"}, {"threads", 2}, {"modules", {"pandas"}}};
+  ASSERT_TRUE(test.pool->Prepare(coming).ok());
+  const auto pids = test.pool->pids();
+  while (!test.LogHas("prepares model")) ASSERT_TRUE(test.pool->Wait(10).ok());
+  ASSERT_EQ(test.RunOnce("").kind, Event::Kind::kDone) << "another stage leaves it alone";
+  Json task = TestPool::OnceTask(50, "");
+  task.update({{"stage", "model"}, {"threads", 2}});
+  EXPECT_EQ(test.RunTask(Start::kExec, task).body["result"]["pid"], pids.at(0));
+  coming["stage"] = "late";
+  ASSERT_TRUE(test.pool->Prepare(coming).ok());
+  task.update({{"id", 51}, {"stage", "late"}});
+  const auto late = test.pool->pids().back();
+  EXPECT_EQ(test.RunTask(Start::kExec, task).body["result"]["pid"], late) << "before its hello";
+}
+
+TEST(WorkerPoolTest, EndsATaskWithReasonAndRemedy) {
+  TestPool test;
+  ASSERT_TRUE(test.Submit(Start::kNative, 1, "hang").ok());
+  while (!test.LogHas("hang")) ASSERT_TRUE(test.pool->Wait(10).ok());
+  const TaskUse use = test.pool->UseOf(1);
+  EXPECT_GT(use.use.private_bytes, 0);
+  EXPECT_GT(use.last_word.time_since_epoch().count(), 0);
+  test.pool->End(1, "used no CPU", "Set timeout=.");
+  const Event event = test.Next();
+  ASSERT_EQ(event.kind, Event::Kind::kDied);
+  const std::string text = FormatForUser(event.status);
+  EXPECT_NE(text.find("a native worker used no CPU and was ended"), std::string::npos) << text;
+  EXPECT_NE(text.find("stage features, partition 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("Set timeout=."), std::string::npos) << text;
+  EXPECT_EQ(text.find("dmesg"), std::string::npos) << text;
+}
+
+TEST(WorkerPoolTest, ToldEndNeedsNoAdviceAboutTheKernel) {
+  TestPool test({.environment = {{"FAKE_SILENT", "1"}}, .hello_timeout_ms = 50});
+  const std::string text = FormatForUser(test.Run(Start::kPlanner, "").status);
+  EXPECT_EQ(text.find("dmesg"), std::string::npos) << text;
+}
+
+TEST(WorkerPoolTest, APlannerThatLeavesPointsAtItsPython) {
+  TestPool test({.environment = {{"FAKE_CRASH", "1"}}});
+  const std::string text = FormatForUser(test.Run(Start::kPlanner, "").status);
+  EXPECT_NE(text.find("HAYATE_PYTHON"), std::string::npos) << text;
+}
+
+TEST(WorkerPoolTest, SparesTheChildrenThatTheProcessHadBefore) {
+  const pid_t before = fork();
+  if (before == 0) {
+    while (true) pause();
+  }
+  {
+    TestPool test;
+    EXPECT_EQ(test.Run(Start::kNative, "").kind, Event::Kind::kDone);
+    EXPECT_TRUE(test.pool->Shutdown(kPatienceMs).ok());
+  }
+  EXPECT_EQ(kill(before, 0), 0);
+  EXPECT_FALSE((*ReapWithin(before, 10)).has_value()) << "it lives";
+  ASSERT_EQ(kill(before, SIGKILL), 0);
+  EXPECT_TRUE((*ReapWithin(before, kPatienceMs)).has_value());
 }
 
 TEST(WorkerPoolTest, StartsFreshInterpretersWhereTheZygoteHasThreads) {

@@ -164,6 +164,31 @@ TEST_F(ZygoteTest, TakesOtherModulesAfterAChange) {
   EXPECT_TRUE(decimal);
 }
 
+// The worker talks nonsense before the zygote has said its pid, then the zygote is gone.
+TEST_F(ZygoteTest, TellsOfATaskWhoseWorkerIsLostWhileItIsForked) {
+  std::filesystem::remove(root_ / "hayate/zygote.py");
+  Write("hayate/zygote.py", R"(
+import os, sys
+from hayate.protocol import Channel, hello
+channel = Channel.from_environment()
+channel.send(hello("zygote", threaded={}, failed={}))
+message, fds = channel.receive_with_fds()
+if not fds:
+    sys.exit(0)
+os.write(fds[0], b"\x05\0\0\0{{{{{")
+channel.receive_with_fds()
+)");
+  PoolOptions options = Options();
+  options.hello_timeout_ms = 500;
+  TestPool test(options);
+  ASSERT_TRUE(test.Submit(Start::kFork, 1, "").ok());
+  ASSERT_TRUE(test.Submit(Start::kFork, 2, "").ok());
+  const Event event = test.Next();
+  EXPECT_EQ(event.task, 1);
+  EXPECT_EQ(event.kind, Event::Kind::kDied);
+  EXPECT_NE(FormatForUser(event.status).find("fix:"), std::string::npos) << event.status;
+}
+
 TEST_F(ZygoteTest, EndsForkedWorkersWhenTheSupervisorIsKilled) {
   int pipe_fds[2];
   ASSERT_EQ(pipe(pipe_fds), 0);
