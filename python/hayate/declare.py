@@ -46,6 +46,7 @@ def stage(
     outputs: Iterable[str] | None = None,
     as_: str | Mapping[str, str] | None = None,
     cores: int = 0,
+    timeout: float | None = None,
 ) -> Stage[P, R]: ...
 @overload
 def stage(
@@ -59,6 +60,7 @@ def stage(
     outputs: Iterable[str] | None = None,
     as_: str | Mapping[str, str] | None = None,
     cores: int = 0,
+    timeout: float | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]: ...
 def stage(
     function: Callable[..., Any] | None = None,
@@ -73,6 +75,7 @@ def stage(
     outputs: Iterable[str] | None = None,
     as_: str | Mapping[str, str] | None = None,
     cores: int = 0,
+    timeout: float | None = None,
 ) -> Any:
     """Makes a function a stage of the job; its parameters name what it reads.
 
@@ -92,6 +95,9 @@ def stage(
         as_: "pandas" (the default), "polars", "arrow" or "frame", for all inputs or by parameter;
             an annotation (pl.DataFrame, pa.Table, …) says the same.
         cores: cores of one call; by default one for a split stage and all for one that runs once.
+        timeout: seconds that one call may take, with the reading of its inputs. A call that takes
+            longer is ended, tried once more, and then is an error. By default one that uses no CPU
+            and prints nothing for 30 minutes is ended so.
 
     Raises:
         UsageError: an argument does not fit.
@@ -110,6 +116,7 @@ def stage(
                 outputs=outputs,
                 as_=as_,
                 cores=cores,
+                timeout=timeout,
             )
         )
 
@@ -158,6 +165,7 @@ def _make(
     outputs: Iterable[str] | None,
     as_: str | Mapping[str, str] | None,
     cores: int,
+    timeout: float | None,
 ) -> Stage[..., Any]:
     if isinstance(plain, Stage):
         plain = plain.function
@@ -178,6 +186,14 @@ def _make(
         )
     if isinstance(cores, bool) or not isinstance(cores, int) or cores < 0:
         raise UsageError(f"cores={cores!r} is not a number", location.where(), "Give 1 or more.")
+    if timeout is not None and (
+        isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0
+    ):
+        raise UsageError(
+            f"timeout={timeout!r} is not a number of seconds",
+            location.where(),
+            "Write timeout=600.",
+        )
     mode, by, rows = _mode(splits, stage_name, location)
     output_names = _names("outputs", outputs, location) if outputs is not None else (stage_name,)
     made: Stage[..., Any] = Stage(
@@ -190,6 +206,7 @@ def _make(
         split=_names("split", split, location) if split is not None else (),
         outputs=output_names,
         cores=cores,
+        timeout=timeout,
     )
     made.inputs = {key: _as_input(key, value, location) for key, value in inputs.items()}
     made.parameters = _parameters(made, location)

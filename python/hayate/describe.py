@@ -100,6 +100,7 @@ def _stage(node: Stage[..., Any], given: dict[str, Any], keys: CodeKeys) -> dict
         "rows": node.rows,
         "split": list(node.split),
         "cores": node.cores,
+        **({} if node.timeout is None else {"timeout": node.timeout}),
         "line": node.location.line,
         "start": "fork" if one_core else "exec",
         "inputs": [_input(node, parameter, given, keys) for parameter in node.parameters],

@@ -67,6 +67,7 @@ class Stage(Generic[P, R]):
         split: the parameters that are split; set when the job is resolved.
         as_: parameter → "pandas", "polars", "arrow", "frame" or None.
         cores: cores of one call; 0: one for a split stage, all for "once".
+        timeout: seconds that one call may take; None: no bound while it does something.
         inputs: parameter → what it reads; all of `parameters` once the job is resolved.
     """
 
@@ -80,6 +81,7 @@ class Stage(Generic[P, R]):
     outputs: tuple[str, ...] = ()
     as_: dict[str, str | None] = field(default_factory=dict)
     cores: int = 0
+    timeout: float | None = None
     inputs: dict[str, Input] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
 

@@ -1,6 +1,8 @@
 #include "hayate/base/memory.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -77,6 +79,13 @@ MemoryReading ReadMemory(const KernelFiles& files) {
     consider(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_");
   }
   return nearest.limit_bytes > 0 ? nearest : machine;
+}
+
+std::string InGibibytes(int64_t bytes) {
+  std::array<char, 32> text{};
+  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
+  std::snprintf(text.data(), text.size(), "%.2f GiB", static_cast<double>(bytes) / kGibibyte);
+  return text.data();
 }
 
 }  // namespace hayate

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "hayate/base/control_group.h"
 
@@ -23,5 +24,8 @@ struct MemoryReading {
 /// the machine where no group has a limit below its memory. Mapped frames are page cache, of which
 /// neither list counts: the kernel writes back or drops it before it kills.
 MemoryReading ReadMemory(const KernelFiles& files = {});
+
+/// "1.25 GiB".
+std::string InGibibytes(int64_t bytes);
 
 }  // namespace hayate

@@ -82,6 +82,12 @@ void AddRun(CLI::App* app, Action* action) {
   command->add_option("-j,--jobs", arguments->run.slots, "Cores to use (default: all there are)")
       ->type_name("N")
       ->check(AtLeastOne());
+  command
+      ->add_option("--memory", arguments->run.memory_bytes,
+                   "What all processes of the run may hold (default: the container's limit, or the "
+                   "machine's memory)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
   command->add_flag("--no-wait", arguments->no_wait,
                     "End with exit code 1 if another run holds the store");
   command

@@ -1,6 +1,7 @@
 #include "hayate/job/description.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 namespace hayate::job {
@@ -67,6 +68,8 @@ Status ReadStage(const Json& json, Node* node) {
   ARROW_ASSIGN_OR_RAISE(
       node->split, MemberOr<std::vector<std::string>>(json, "split", std::vector<std::string>()));
   ARROW_ASSIGN_OR_RAISE(node->cores, MemberOr<int64_t>(json, "cores", 0));
+  ARROW_ASSIGN_OR_RAISE(const auto timeout_s, MemberOr<double>(json, "timeout", 0));
+  node->timeout_ms = std::llround(timeout_s * 1e3);
   ARROW_ASSIGN_OR_RAISE(
       const auto start,
       MemberOr<std::string>(json, "start", node->mode == Mode::kOnce ? "exec" : "fork"));

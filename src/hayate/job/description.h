@@ -57,6 +57,7 @@ struct Node {
   int64_t rows = 0;
   std::vector<std::string> split;  ///< parameters that are split
   int64_t cores = 0;               ///< of one call; 0: one for a split stage, all for kOnce
+  int64_t timeout_ms = 0;          ///< of one call's task; 0: none
   bool fork = true;                ///< from the zygote; else a fresh interpreter
   std::vector<Input> inputs;
   std::vector<std::string> outputs;

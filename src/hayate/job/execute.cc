@@ -21,7 +21,10 @@ class Executor {
     SchedulerOptions scheduling;
     scheduling.slots = options.slots;
     scheduling.begin = options.begin;
+    scheduling.memory = options.memory;
     scheduling.on_warning = options.on_warning;
+    scheduling.on_log = options.on_log;
+    scheduling.on_all_started = [this] { PrepareNext(); };
     scheduling.on_start = [this](const std::string& node) {
       if (!finished_.contains(node)) shown_.insert(node);
     };
@@ -109,7 +112,31 @@ class Executor {
                 "Check the input, or lower min_rows= (allow_empty=True allows none).");
   }
 
+  // The interpreter of the next whole-frame stage starts while the last tasks that it waits for
+  // run, so that its imports are not on the way of the job. One at a time: each holds memory.
+  void PrepareNext() {
+    for (const int64_t index : state_.graph->order()) {
+      const Node& node = state_.node(index);
+      if (!Runs(index) || node.is_source() || node.fork || node.is_split()) continue;
+      if (started_.contains(index)) continue;
+      const auto& reads = state_.graph->reads(index);
+      const bool soon = std::all_of(reads.begin(), reads.end(), [&](int64_t read) {
+        return !Runs(read) || started_.contains(read);
+      });
+      if (!soon) continue;
+      if (!prepared_.insert(index).second) return;
+      // What is wrong shows, with its place, when the task needs it.
+      (void)pool_->Prepare({{"stage", node.name},
+                            {"threads", StageSlots(node, scheduler_->slots())},
+                            {"modules", state_.description->preload},
+                            {"job", state_.description->job},
+                            {"set", state_.description->SetTexts()}});
+      return;
+    }
+  }
+
   Status Start(int64_t node) {
+    started_.insert(node);
     return state_.node(node).is_source() ? StartSource(&state_, node) : StartStage(&state_, node);
   }
 
@@ -144,6 +171,8 @@ class Executor {
   observe::Progress* progress_;
   std::unique_ptr<Scheduler> scheduler_;
   RunState state_;
+  std::set<int64_t> started_;
+  std::set<int64_t> prepared_;
   std::map<int64_t, int64_t> missing_;  // frames that a node still waits for
   std::set<std::string> shown_;
   std::set<std::string> finished_;

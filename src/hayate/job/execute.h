@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "hayate/base/memory.h"
 #include "hayate/base/status.h"
 #include "hayate/job/description.h"
 #include "hayate/job/graph.h"
@@ -19,7 +20,9 @@ struct ExecuteOptions {
   int slots = 1;
   /// The run's start, from which the record counts.
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+  std::function<MemoryReading()> memory;  ///< what the guard asks; empty: no guard
   std::function<void(const std::string&)> on_warning;
+  std::function<void(const std::string&)> on_log;  ///< for the run's log only
 };
 
 /// Runs what `plan` says: each node as soon as what it reads is there, in the order of the graph

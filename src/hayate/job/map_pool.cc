@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "hayate/base/limits.h"
+#include "hayate/base/memory.h"
 #include "hayate/job/map_run.h"
 #include "hayate/job/task_pool.h"
 #include "hayate/worker/channel.h"
@@ -83,6 +84,7 @@ class MapPool {
     }
     SchedulerOptions options;
     options.slots = request.cores > 0 ? request.cores : AvailableCores();
+    options.memory = [] { return ReadMemory(); };
     options.check = [this] { return Check(); };
     options.on_warning = [this](const std::string& text) { warnings_.push_back(text); };
     Scheduler scheduler(tasks_.get(), std::move(options));

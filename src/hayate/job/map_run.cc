@@ -72,6 +72,7 @@ class MapRun {
       node.mode = request_.mode;
       node.rows = request_.rows;
       total_ = CountTasks(node, {&input_});
+      ARROW_RETURN_NOT_OK(CheckTaskCount(total_, request_.rows, {.stage = request_.name}));
       if (request_.mode == Mode::kRows) {
         AddTasks();
       } else {
@@ -105,24 +106,27 @@ class MapRun {
     scheduler_->Add(std::move(task));
   }
 
+  Json MessageOf(int64_t part) const {
+    return {{"type", "task"},
+            {"kind", "stage"},
+            {"stage", request_.name},
+            {"function", request_.function},
+            {"mode", request_.over_items ? "items" : std::string(ModeName(request_.mode))},
+            {"by", request_.by},
+            {"partition", part},
+            {"partitions", total_},
+            {"inputs", Json::array({InputOf(request_, frame_, input_.rows, part)})},
+            {"outputs",
+             Json::array({Json{{"name", request_.name}, {"dir", request_.dir}, {"part", part}}})}};
+  }
+
   void AddTasks() {
     on_progress_(0, total_);
     if (total_ == 0) AddCommit();
     for (int64_t part = 0; part < total_; ++part) {
       Task task;
       task.start = request_.fork ? worker::Start::kFork : worker::Start::kExec;
-      task.message = {
-          {"type", "task"},
-          {"kind", "stage"},
-          {"stage", request_.name},
-          {"function", request_.function},
-          {"mode", request_.over_items ? "items" : std::string(ModeName(request_.mode))},
-          {"by", request_.by},
-          {"partition", part},
-          {"partitions", total_},
-          {"inputs", Json::array({InputOf(request_, frame_, input_.rows, part)})},
-          {"outputs",
-           Json::array({Json{{"name", request_.name}, {"dir", request_.dir}, {"part", part}}})}};
+      task.make_message = [this, part] { return MessageOf(part); };
       task.node = request_.name;
       task.partition = part;
       task.on_done = [this](const Json&) {

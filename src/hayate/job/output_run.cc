@@ -71,7 +71,7 @@ Status AddOutput(RunState* state, int64_t index, const Output& output) {
                   {"stage", output.node}, {"frame", planned.dirs[at]},
                   {"path", output.path},  {"format", ""}};
   task.node = output.node;
-  task.priority = state->priority[static_cast<size_t>(index)];
+  task.priority = kLastPriority;
   constexpr int64_t kBytesPerThread = 16 << 20;
   task.max_slots = static_cast<int>(
       std::clamp<int64_t>(manifest.bytes / kBytesPerThread, 1, state->scheduler->slots()));

@@ -214,4 +214,16 @@ int64_t CountTasks(const Node& node, const std::vector<const frame::Manifest*>& 
   return std::max<int64_t>(1, shuffle::PartitionCount(rows, bytes));
 }
 
+Status CheckTaskCount(int64_t tasks, int64_t rows_per_task, Where where) {
+  constexpr int64_t kMostTasks = 100'000;
+  if (tasks <= kMostTasks) return Status::OK();
+  const int64_t rows = rows_per_task * ((tasks + kMostTasks - 1) / kMostTasks);
+  const std::string remedy = rows > 0 ? "Write rows=" + std::to_string(rows) + " or more."
+                                      : "Give fewer items, with more work in each.";
+  return Fail(Fault::kUsage,
+              "it would be " + std::to_string(tasks) + " tasks, more than the " +
+                  std::to_string(kMostTasks) + " that a stage may have",
+              std::move(where), remedy);
+}
+
 }  // namespace hayate::job

@@ -70,4 +70,7 @@ struct Plan {
 /// partitions included. Depends on rows and bytes only.
 int64_t CountTasks(const Node& node, const std::vector<const frame::Manifest*>& split);
 
+/// Fault::kUsage for more tasks than a run can keep account of; names a better `rows`.
+Status CheckTaskCount(int64_t tasks, int64_t rows_per_task, Where where);
+
 }  // namespace hayate::job

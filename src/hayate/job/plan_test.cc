@@ -228,6 +228,13 @@ TEST(CountTasksTest, SlicesCoverAllRowsAndThereIsAlwaysOne) {
   }
 }
 
+TEST(CountTasksTest, TooManyTasksAreRefusedWithABetterNumberOfRows) {
+  EXPECT_TRUE(CheckTaskCount(100'000, 1, {}).ok());
+  const std::string text = FormatForUser(CheckTaskCount(500'000, 2, {.stage = "s"}));
+  EXPECT_NE(text.find("500000 tasks"), std::string::npos) << text;
+  EXPECT_NE(text.find("rows=10"), std::string::npos) << text;
+}
+
 TEST(CountTasksTest, TwoSplitInputsCountTogether) {
   Node node;
   node.mode = Mode::kPartition;

@@ -10,6 +10,8 @@
 
 #include "hayate/base/file.h"
 #include "hayate/base/limits.h"
+#include "hayate/base/memory.h"
+#include "hayate/base/process_tree.h"
 #include "hayate/frame/writer.h"
 #include "hayate/job/execute.h"
 #include "hayate/job/gc.h"
@@ -76,6 +78,14 @@ Status RefreshFiles(const Plan& plan) {
   return Status::OK();
 }
 
+// The nearer to its end of what the run may use by its user and by the kernel.
+MemoryReading ReadMemoryOfRun(int64_t limit_bytes) {
+  const MemoryReading kernel = ReadMemory();
+  if (limit_bytes == 0) return kernel;
+  const MemoryReading own{UseOfTree(getpid()).private_bytes, limit_bytes};
+  return own.share() >= kernel.share() ? own : kernel;
+}
+
 class Run {
  public:
   Run(const RunOptions& options, observe::Progress* progress, RunRecord* record)
@@ -134,6 +144,8 @@ class Run {
     ExecuteOptions execute;
     execute.slots = record_->slots;
     execute.begin = begin_;
+    execute.memory = [limit = options_.memory_bytes] { return ReadMemoryOfRun(limit); };
+    execute.on_log = [log = log_.get()](const std::string& text) { log->Say(text); };
     execute.on_warning = [this](const std::string& text) { Warn(text); };
     return Execute(execute, description_, graph, store_, session_->pool(), &plan_, record_,
                    progress_);

@@ -14,7 +14,9 @@ struct RunOptions {
   SessionOptions session;  ///< its on_log is set by the run
   std::string store;       ///< folder; empty: `.hayate` beside the job file
   PlanOptions plan;
-  int slots = 0;      ///< tasks at a time; 0: as many as there are cores
+  int slots = 0;  ///< tasks at a time; 0: as many as there are cores
+  /// Memory that the run's processes may hold; 0: what the control group or the machine has.
+  int64_t memory_bytes = 0;
   bool wait = true;   ///< for another run of the same store; else that is Fault::kBusy
   int keep_runs = 3;  ///< what gc keeps after a success
 

@@ -64,6 +64,9 @@ void AddSyncs(RunState* state, int64_t node);
 Json CommitMessage(const std::string& name, const std::string& key, const Json& key_parts,
                    int64_t expected_parts);
 
+/// Cores of one task of a stage, on a run with `slots`.
+int StageSlots(const Node& node, int slots);
+
 /// Adds what fetches a source into its frame.
 Status StartSource(RunState* state, int64_t node);
 /// Adds what a stage needs and, once that is there, its tasks.

@@ -14,56 +14,104 @@ double Scheduler::Now() const {
 }
 
 void Scheduler::Add(Task task) {
-  if (task.background) {
-    background_.push_back(std::move(task));
-    return;
-  }
-  const auto place = std::pair(task.priority, next_order_++);
-  ready_.emplace(place, std::move(task));
+  Entry entry;
+  entry.place = std::pair(task.priority, next_order_++);
+  entry.task = std::move(task);
+  AddEntry(std::move(entry));
+}
+
+void Scheduler::AddEntry(Entry entry) {
+  auto& waiting = entry.task.background ? background_ : ready_;
+  waiting.emplace(entry.place, std::move(entry));
+}
+
+std::string NameOf(const Task& task) {
+  if (!task.partition) return task.node;
+  return task.node + ", partition " + std::to_string(*task.partition);
 }
 
 void Scheduler::Warn(const std::string& text) const {
   if (options_.on_warning) options_.on_warning(text);
 }
 
+void Scheduler::Log(const std::string& text) const {
+  if (options_.on_log) options_.on_log(text);
+}
+
+int64_t Scheduler::CountRunning(const std::string& node) const {
+  return std::count_if(running_.begin(), running_.end(),
+                       [&](const auto& one) {
+                         const Task& task = one.second.entry.task;
+                         return !task.background && task.node == node;
+                       });
+}
+
+int64_t Scheduler::CountForeground() const {
+  return std::count_if(running_.begin(), running_.end(),
+                       [](const auto& one) { return !one.second.entry.task.background; });
+}
+
+void Scheduler::FewerAtOnce(const std::string& node) {
+  most_at_once_[node] = std::max<int64_t>(1, CountRunning(node) - 1);
+}
+
+bool Scheduler::MayStart(const Entry& entry, int* slots) const {
+  const int least = std::clamp(entry.task.min_slots, 1, options_.slots);
+  const int most = std::clamp(entry.task.max_slots, least, options_.slots);
+  *slots = std::min(most, free_slots_);
+  if (CountForeground() == 0) return true;  // whatever the memory: something has to go on
+  if (memory_is_short_ || entry.alone || free_slots_ < least) return false;
+  const auto at_once = most_at_once_.find(entry.task.node);
+  if (at_once != most_at_once_.end() && CountRunning(entry.task.node) >= at_once->second) {
+    return false;
+  }
+  if (free_slots_ >= most) return true;
+  return std::none_of(running_.begin(), running_.end(),
+                      [](const auto& one) { return one.second.entry.task.brief; });
+}
+
 // In order of priority only: a task that waits for many cores is not overtaken by small ones, else
 // it could wait for ever.
 Status Scheduler::Admit() {
-  while (!ready_.empty()) {
-    const Task& next = ready_.begin()->second;
-    const int least = std::clamp(next.min_slots, 1, options_.slots);
-    if (free_slots_ < least) break;
-    const int slots = std::min(std::max(next.max_slots, least), free_slots_);
-    Task task = std::move(ready_.begin()->second);
+  int slots = 0;
+  while (!ready_.empty() && free_slots_ > 0 && MayStart(ready_.begin()->second, &slots)) {
+    Entry entry = std::move(ready_.begin()->second);
     ready_.erase(ready_.begin());
-    ARROW_RETURN_NOT_OK(Start(std::move(task), slots, 1));
+    ARROW_RETURN_NOT_OK(Start(std::move(entry), slots));
   }
-  const bool busy = std::any_of(running_.begin(), running_.end(),
-                                [](const auto& one) { return one.second.task.background; });
-  if (busy || background_.empty()) return Status::OK();
-  Task task = std::move(background_.front());
-  background_.pop_front();
-  return Start(std::move(task), 0, 1);
+  if (ready_.empty() && options_.on_all_started) options_.on_all_started();
+  if (background_.empty() || CountForeground() < static_cast<int64_t>(running_.size())) {
+    return Status::OK();
+  }
+  Entry entry = std::move(background_.begin()->second);
+  background_.erase(background_.begin());
+  return Start(std::move(entry), 0);
 }
 
-Status Scheduler::Start(Task task, int slots, int attempts) {
+Status Scheduler::Start(Entry entry, int slots) {
   const int64_t id = next_id_++;
-  Json message = task.message;
+  const Task& task = entry.task;
+  Json message = task.make_message ? task.make_message() : task.message;
   message["id"] = id;
-  message["threads"] = std::max(1, slots);
+  message["threads"] = std::max(1, task.threads > 0 ? task.threads : slots);
+  Running running;
+  running.kind = message.value("kind", "");
   ARROW_RETURN_NOT_OK(pool_->Submit(task.start, std::move(message)));
   if (options_.on_start) options_.on_start(task.node);
-  free_slots_ -= slots;
-  running_.emplace(id, Running{std::move(task), slots, Now(), attempts});
+  running.slots = entry.alone && !task.background ? options_.slots : slots;
+  running.start_s = running.heard_s = Now();
+  running.entry = std::move(entry);
+  free_slots_ -= running.slots;
+  running_.emplace(id, std::move(running));
   return Status::OK();
 }
 
 Status Scheduler::OnDone(const Running& running, const Json& body) {
-  const Task& task = running.task;
+  const Task& task = running.entry.task;
   if (options_.on_task) {
     TaskRecord record;
     record.node = task.node;
-    record.kind = task.message.value("kind", "");
+    record.kind = running.kind;
     record.partition = task.partition;
     record.start_s = running.start_s;
     record.end_s = Now();
@@ -84,7 +132,8 @@ Status Scheduler::OnEvent(Event event) {
   const auto found = running_.find(event.task);
   if (found == running_.end()) return Status::OK();  // it was cancelled
   if (event.kind == Event::Kind::kProgress) {
-    if (found->second.task.on_progress) found->second.task.on_progress(event.body);
+    const Task& task = found->second.entry.task;
+    if (task.on_progress) task.on_progress(event.body);
     return Status::OK();
   }
   Running running = std::move(found->second);
@@ -96,12 +145,32 @@ Status Scheduler::OnEvent(Event event) {
     case Event::Kind::kFailed:
       return event.status;
     case Event::Kind::kDied:
-      if (running.attempts > options_.retries) return event.status;
-      Warn(event.status.message() + ": its task starts once more");
-      return Start(std::move(running.task), running.slots, running.attempts + 1);
+      return OnDied(std::move(running), event);
     case Event::Kind::kProgress:
       break;
   }
+  return Status::OK();
+}
+
+Status Scheduler::OnDied(Running running, const Event& event) {
+  if (is_ending_) return event.status;
+  Entry& entry = running.entry;
+  if (running.ended == Ended::kForMemory) {
+    ARROW_RETURN_NOT_OK(running.too_large);
+    entry.alone = true;
+    AddEntry(std::move(entry));
+    return Status::OK();
+  }
+  if (entry.attempts > options_.retries) return event.status;
+  const bool for_memory = event.body.value("out_of_memory", false);
+  Warn(NameOf(entry.task) + ": " + event.status.message() + "; it starts once more" +
+       (for_memory ? ", alone" : ""));
+  ++entry.attempts;
+  if (for_memory) {
+    entry.alone = true;
+    FewerAtOnce(entry.task.node);
+  }
+  AddEntry(std::move(entry));
   return Status::OK();
 }
 
@@ -116,25 +185,26 @@ void Scheduler::Cancel() {
 Status Scheduler::Run() {
   Status first;
   auto next_tick = options_.begin;
+  const int wait_ms = std::min(options_.tick_ms, options_.watch_ms);
   while (true) {
-    if (first.ok()) first = Admit();
-    if (IsDone() || (!first.ok() && running_.empty())) break;
-    auto events = pool_->Wait(options_.tick_ms);
+    ARROW_RETURN_NOT_OK(Watch());
+    if (!is_ending_) first = Admit();
+    is_ending_ = !first.ok();
+    if (IsDone() || (is_ending_ && running_.empty())) break;
+    auto events = pool_->Wait(wait_ms);
     if (!events.ok()) return events.status();
     if (options_.check) ARROW_RETURN_NOT_OK(options_.check());
     for (Event& event : *events) {
+      Status status = OnEvent(std::move(event));
+      if (status.ok()) continue;
       // After the first error the others run out: what they finish is kept, what they say is not
       // the cause.
-      const bool over = !first.ok();
-      if (over && event.kind == Event::Kind::kDied) {
-        const auto died = running_.find(event.task);
-        if (died == running_.end()) continue;
-        free_slots_ += died->second.slots;
-        running_.erase(died);
-        continue;
+      if (is_ending_) {
+        Log(FormatForUser(status));
+      } else {
+        first = std::move(status);
+        is_ending_ = true;
       }
-      Status status = OnEvent(std::move(event));
-      if (first.ok()) first = std::move(status);
     }
     if (options_.on_tick && std::chrono::steady_clock::now() >= next_tick) {
       options_.on_tick();

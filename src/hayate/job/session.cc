@@ -25,56 +25,52 @@ Result<std::unique_ptr<Session>> Session::Make(SessionOptions options) {
   return session;
 }
 
-Result<Json> Session::RunAlone(worker::Start start, Json task) {
-  constexpr int64_t kId = 0;
-  task["type"] = "task";
-  task["id"] = kId;
-  task["threads"] = 1;
-  ARROW_RETURN_NOT_OK(pool_->Submit(start, std::move(task)));
-  while (true) {
-    ARROW_ASSIGN_OR_RAISE(auto events, pool_->Wait(-1));
-    if (events.empty() && pool_->busy() == 0) {
-      return Fail(Fault::kInternal, "a task ended without a word");
-    }
-    for (worker::Event& event : events) {
-      if (event.task != kId) continue;
-      switch (event.kind) {
-        case worker::Event::Kind::kProgress:
-          break;
-        case worker::Event::Kind::kDone:
-          return Member<Json>(event.body, "result", "a worker's answer");
-        case worker::Event::Kind::kFailed:
-        case worker::Event::Kind::kDied:
-          return event.status;
-      }
-    }
-  }
+Result<Json> Session::RunAlone(Task task) {
+  Json result;
+  task.on_done = [&result](const Json& done) {
+    return Member<Json>(done, "result", "a worker's answer").Value(&result);
+  };
+  SchedulerOptions options;
+  options.retries = 0;
+  const auto pool = MakeTaskPool(pool_.get());
+  Scheduler scheduler(pool.get(), std::move(options));
+  scheduler.Add(std::move(task));
+  ARROW_RETURN_NOT_OK(scheduler.Run());
+  return result;
 }
 
 Result<Description> Session::Describe() {
-  ARROW_ASSIGN_OR_RAISE(const Json described,
-                        RunAlone(worker::Start::kPlanner, {{"kind", "describe"},
-                                                           {"job", options_.job},
-                                                           {"set", options_.set},
-                                                           {"as_of", UtcNow()}}));
+  Task task;
+  task.start = worker::Start::kPlanner;
+  task.message = {
+      {"kind", "describe"}, {"job", options_.job}, {"set", options_.set}, {"as_of", UtcNow()}};
+  task.timeout_ms = options_.describe_timeout_ms;
+  task.timeout_remedy = "Find what " + options_.job +
+                        " does or waits for when it is imported: what takes long belongs into a "
+                        "stage.";
+  ARROW_ASSIGN_OR_RAISE(const Json described, RunAlone(std::move(task)));
   return DescriptionFromJson(described);
 }
 
 Status Session::VerifyFrame(const std::string& dir) {
-  return RunAlone(worker::Start::kNative, {{"kind", "verify"}, {"frame", dir}}).status();
+  Task task;
+  task.message = {{"kind", "verify"}, {"frame", dir}};
+  return RunAlone(std::move(task)).status();
 }
 
 Status Session::SyncFrame(const std::string& dir) {
-  return RunAlone(worker::Start::kNative, {{"kind", "sync"}, {"frame", dir}}).status();
+  Task task;
+  task.message = {{"kind", "sync"}, {"frame", dir}};
+  return RunAlone(std::move(task)).status();
 }
 
 Result<std::vector<std::string>> Session::ComputeChecksums(
     const std::vector<source::Object>& objects) {
   Json list = Json::array();
   for (const source::Object& object : objects) list.push_back(source::ToJson(object));
-  ARROW_ASSIGN_OR_RAISE(
-      const Json result,
-      RunAlone(worker::Start::kNative, {{"kind", "checksum"}, {"objects", std::move(list)}}));
+  Task task;
+  task.message = {{"kind", "checksum"}, {"objects", std::move(list)}};
+  ARROW_ASSIGN_OR_RAISE(const Json result, RunAlone(std::move(task)));
   return Member<std::vector<std::string>>(result, "checksums", "a checksum task");
 }
 

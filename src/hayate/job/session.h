@@ -8,6 +8,7 @@
 
 #include "hayate/base/status.h"
 #include "hayate/job/description.h"
+#include "hayate/job/scheduler.h"
 #include "hayate/job/source_files.h"
 #include "hayate/worker/worker_pool.h"
 
@@ -18,6 +19,8 @@ struct SessionOptions {
   std::string job;                         ///< absolute path
   std::map<std::string, std::string> set;  ///< parameter → text
   std::string python = "python3";
+  /// Longest that the import of the job file may take.
+  int64_t describe_timeout_ms = int64_t{10} * 60 * 1000;
   std::function<void(const worker::LogLine&)> on_log;  ///< empty: standard error
 };
 
@@ -43,8 +46,8 @@ class Session {
 
  private:
   explicit Session(SessionOptions options) : options_(std::move(options)) {}
-  /// The `done` message of one task that runs alone.
-  Result<Json> RunAlone(worker::Start start, Json task);
+  /// The result of one task that runs alone.
+  Result<Json> RunAlone(Task task);
 
   SessionOptions options_;
   std::unique_ptr<worker::WorkerPool> pool_;

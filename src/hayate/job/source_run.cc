@@ -54,7 +54,7 @@ void AddChecksums(RunState* state, int64_t index) {
     Task task;
     task.message = {{"type", "task"}, {"kind", "checksum"}, {"objects", std::move(objects)}};
     task.node = state->node(index).name;
-    task.priority = state->priority[static_cast<size_t>(index)];
+    task.priority = kLastPriority;
     task.on_done = [state, index, mine = std::move(mine), left](const Json& done) {
       ARROW_ASSIGN_OR_RAISE(const auto sums, Member<std::vector<std::string>>(
                                                  done["result"], "checksums", "a checksum task"));
@@ -116,6 +116,7 @@ Status StartSource(RunState* state, int64_t index) {
   task.priority = state->priority[static_cast<size_t>(index)];
   task.max_slots =
       static_cast<int>(std::clamp<int64_t>(bytes / kBytesPerThread, 1, state->scheduler->slots()));
+  task.brief = task.max_slots == 1;
   observe::StageState& progress = state->progress[static_cast<size_t>(index)];
   progress.bytes_total = bytes;
   task.on_progress = [state, index](const Json& at) {

@@ -43,6 +43,9 @@ class ReadingPool : public TaskPool {
   }
 
   void Cancel(int64_t) override {}
+  worker::TaskUse UseOf(int64_t) override { return {}; }
+  void End(int64_t, std::string, std::string) override {}
+  bool RetireIdle() override { return false; }
 
  private:
   std::function<void(const std::string&)> before_;

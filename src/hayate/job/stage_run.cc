@@ -12,6 +12,9 @@ namespace {
 // Below this a copy is made faster than it is shared out.
 constexpr int64_t kBytesPerThread = 16 << 20;
 
+// With more cores than these a stage that wants all starts with three of four.
+constexpr int kFewCores = 4;
+
 size_t At(int64_t index) { return static_cast<size_t>(index); }
 
 // One input that reads a frame.
@@ -42,6 +45,9 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
       if (one.split) split.push_back(one.manifest);
     }
     tasks_ = CountTasks(node_, split);
+    ARROW_RETURN_NOT_OK(CheckTaskCount(
+        tasks_, node_.rows,
+        {.object = state_->description->job, .line = node_.line, .stage = node_.name}));
     progress_.tasks_total = tasks_;
     return CheckParts();
   }
@@ -174,7 +180,7 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
       task.message["with_row_numbers"] = with_row_numbers;
       task.message["commit"] =
           CommitMessage(name, key, key_parts, static_cast<int64_t>(one->manifest->parts.size()));
-      task.max_slots = Threads(one->manifest->bytes);
+      UseCores(one->manifest->bytes, &task);
       task.on_done = [state = state_, id = one->dir](const Json&) {
         return state->shared.Finish(id);
       };
@@ -192,7 +198,7 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     const auto start = [&]() -> Status {
       Task task = NativeTask("consolidate");
       task.message["frame"] = one->dir;
-      task.max_slots = Threads(one->manifest->bytes);
+      UseCores(one->manifest->bytes, &task);
       task.on_done = [state = state_, id](const Json&) { return state->shared.Finish(id); };
       state_->scheduler->Add(std::move(task));
       return Status::OK();
@@ -208,42 +214,56 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
     return task;
   }
 
+  // As many cores as `bytes` are worth.
+  void UseCores(int64_t bytes, Task* task) const {
+    task->max_slots = Threads(bytes);
+    task->brief = task->max_slots == 1;
+  }
+
   int Threads(int64_t bytes) const {
     return static_cast<int>(
         std::clamp<int64_t>(bytes / kBytesPerThread, 1, state_->scheduler->slots()));
   }
 
-  int TaskSlots() const {
-    const int slots = state_->scheduler->slots();
-    if (node_.cores > 0) return static_cast<int>(std::min<int64_t>(node_.cores, slots));
-    return node_.is_split() ? 1 : slots;
+  // A stage that wants all cores of many starts when most are free: what is left of the stages
+  // before it must not leave the others idle.
+  int LeastSlots() const {
+    const int slots = StageSlots(node_, state_->scheduler->slots());
+    const bool wants_many = slots == state_->scheduler->slots() && slots > kFewCores;
+    return wants_many && !node_.is_split() ? (slots * 3 + 3) / 4 : slots;
+  }
+
+  Json MessageOf(int64_t part) const {
+    Json message = {{"type", "task"},
+                    {"kind", "stage"},
+                    {"stage", node_.name},
+                    {"job", state_->description->job},
+                    {"set", state_->description->SetTexts()},
+                    {"mode", ModeName(node_.mode)},
+                    {"by", node_.by},
+                    {"partitions", tasks_},
+                    {"inputs", InputsOf(part)},
+                    {"outputs", OutputsOf(part)}};
+    if (node_.is_split()) message["partition"] = part;
+    return message;
   }
 
   Status AddTasks() {
-    const Json set = state_->description->SetTexts();
     left_ = 0;
     for (int64_t part = 0; part < tasks_; ++part) {
       if (finished_.contains(part)) continue;
       ++left_;
       Task task;
       task.start = node_.fork ? worker::Start::kFork : worker::Start::kExec;
-      task.message = {{"type", "task"},
-                      {"kind", "stage"},
-                      {"stage", node_.name},
-                      {"job", state_->description->job},
-                      {"set", set},
-                      {"mode", ModeName(node_.mode)},
-                      {"by", node_.by},
-                      {"partitions", tasks_},
-                      {"inputs", InputsOf(part)},
-                      {"outputs", OutputsOf(part)}};
-      if (node_.is_split()) {
-        task.message["partition"] = part;
-        task.partition = part;
-      }
+      task.make_message = [self = shared_from_this(), part] { return self->MessageOf(part); };
+      if (node_.is_split()) task.partition = part;
       task.node = node_.name;
       task.priority = state_->priority[At(index_)];
-      task.min_slots = task.max_slots = TaskSlots();
+      task.min_slots = LeastSlots();
+      // However many cores are free when it starts: the same threads, the same result.
+      task.max_slots = task.threads = StageSlots(node_, state_->scheduler->slots());
+      task.timeout_ms = node_.timeout_ms;
+      task.timeout_remedy = "Find what it waits for, or raise timeout= of hy.stage.";
       task.on_done = [self = shared_from_this()](const Json& done) {
         ++self->progress_.tasks_done;
         self->CountRows(done);
@@ -306,6 +326,7 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
       if (planned_.manifests[At(i)]) continue;  // the run before got as far as this one's commit
       ++left_;
       Task task = NativeTask("commit");
+      task.brief = true;
       task.message["dir"] = planned_.dirs[At(i)];
       task.message["commit"] =
           CommitMessage(node_.FrameName(i), planned_.key, planned_.key_parts, tasks_);
@@ -336,6 +357,11 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
 };
 
 }  // namespace
+
+int StageSlots(const Node& node, int slots) {
+  if (node.cores > 0) return static_cast<int>(std::min<int64_t>(node.cores, slots));
+  return node.is_split() ? 1 : slots;
+}
 
 Status StartStage(RunState* state, int64_t node) {
   return std::make_shared<StageRun>(state, node)->Start();

@@ -13,6 +13,11 @@ class WorkerTaskPool : public TaskPool {
     return pool_->Wait(timeout_ms);
   }
   void Cancel(int64_t task) override { pool_->Cancel(task); }
+  worker::TaskUse UseOf(int64_t task) override { return pool_->UseOf(task); }
+  void End(int64_t task, std::string reason, std::string remedy) override {
+    pool_->End(task, std::move(reason), std::move(remedy));
+  }
+  bool RetireIdle() override { return pool_->RetireIdle(); }
 
  private:
   worker::WorkerPool* pool_;

@@ -17,6 +17,9 @@ class TaskPool {
   virtual Status Submit(worker::Start start, Json task) = 0;
   virtual Result<std::vector<worker::Event>> Wait(int timeout_ms) = 0;
   virtual void Cancel(int64_t task) = 0;
+  virtual worker::TaskUse UseOf(int64_t task) = 0;
+  virtual void End(int64_t task, std::string reason, std::string remedy) = 0;
+  virtual bool RetireIdle() = 0;
 };
 
 /// The real one; `pool` has to outlive it.

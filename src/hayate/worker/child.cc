@@ -7,8 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <utility>
+
+#include "hayate/base/memory.h"
 
 namespace hayate::worker {
 namespace {
@@ -60,13 +61,6 @@ std::map<std::string, std::string> EnvironmentOf(Child::Role role, int threads,
     environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false";
   }
   return environment;
-}
-
-std::string InGibibytes(int64_t bytes) {
-  std::array<char, 32> text{};
-  constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
-  std::snprintf(text.data(), text.size(), "%.2f GiB", static_cast<double>(bytes) / kGibibyte);
-  return text.data();
 }
 
 std::string RemedyOfExit(Child::Role role) {
