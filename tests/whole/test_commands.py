@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import signal
+import time
 
 import duckdb
 import polars as pl
@@ -113,3 +115,40 @@ def test_every_command_has_help_with_an_example(project, verb):
     ran = project.hayate(verb, "--help")
     assert ran.code == 0
     assert "hayate " + verb in ran.out
+
+
+def test_folder_of_a_frames_name_does_not_hide_it(stored):
+    (stored.folder / "data").mkdir()
+    shown = stored.hayate("show", "data")
+    assert shown.code == 0 and "30 rows" in shown.out, shown.err
+    (stored.folder / "empty").mkdir()
+    assert stored.hayate("show", "empty").code == 2
+
+
+def test_convert_to_a_folder_with_a_slash_makes_a_frame(project, clicks):
+    project.write("a.csv", clicks(0, 3))
+    ran = project.hayate("convert", "a.csv", "out/")
+    assert ran.code == 0, ran.err
+    assert (project.folder / "out/frame.json").exists()
+    again = project.hayate("convert", "a.csv", "out/")
+    assert again.code == 2 and "there already" in again.err
+
+
+def test_bad_schema_is_told_as_such(project, clicks):
+    project.write("a.csv", clicks(0, 3))
+    ran = project.hayate("convert", "a.csv", "o.arrow", "--schema", "price")
+    assert ran.code == 2
+    assert "--schema" in ran.err and "--set" not in ran.err
+
+
+def test_interrupted_convert_ends_while_it_writes(project, clicks):
+    project.write("a.csv", clicks(0, 300_000))
+    assert project.hayate("convert", "a.csv", "frame").code == 0
+    process = project.start("convert", "frame", "o.csv.gz", "-j", "1")
+    deadline = time.monotonic() + 60
+    while not project.leftovers() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert not project.leftovers() and not (project.folder / "o.csv.gz").exists()

@@ -12,13 +12,18 @@ int Report(const Status& status) {
   return ExitCodeOf(status);
 }
 
-Result<std::map<std::string, std::string>> ParseSet(const std::vector<std::string>& texts) {
+int CodeOf(const Status& status, int signal) {
+  return FaultOf(status) == Fault::kInterrupted && signal > 0 ? 128 + signal : ExitCodeOf(status);
+}
+
+Result<std::map<std::string, std::string>> ParsePairs(const std::string& option,
+                                                      const std::vector<std::string>& texts) {
   std::map<std::string, std::string> set;
   for (const std::string& text : texts) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return Fail(Fault::kUsage, "--set \"" + text + "\" names no parameter with a value", {},
-                  "Write --set name=value.");
+      return Fail(Fault::kUsage, option + " \"" + text + "\" is no name with a value", {},
+                  "Write " + option + " name=value.");
     }
     set[text.substr(0, equals)] = text.substr(equals + 1);
   }

@@ -24,11 +24,15 @@ void AddVerify(CLI::App* app, Action* action);
 void AddWorker(CLI::App* app, Action* action);
 void AddPool(CLI::App* app, Action* action);
 
+/// The exit code of what ended with `status`: 128 + `signal` if that signal (0: none) ended it.
+int CodeOf(const Status& status, int signal);
+
 /// Prints what went wrong, if anything did, in the one shape; returns the exit code.
 int Report(const Status& status);
 
-/// `--set name=value`, repeated. Fault::kUsage for one without "=".
-Result<std::map<std::string, std::string>> ParseSet(const std::vector<std::string>& texts);
+/// `option` NAME=VALUE, repeated. Fault::kUsage for one without "=", which names `option`.
+Result<std::map<std::string, std::string>> ParsePairs(const std::string& option,
+                                                      const std::vector<std::string>& texts);
 
 /// The Python that can import hayate: HAYATE_PYTHON, else python3 of PATH.
 std::string Python();

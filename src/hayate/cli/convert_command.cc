@@ -64,7 +64,7 @@ Result<csv::ReadOptions> CsvOptions(const ConvertArguments& arguments) {
     return Fail(Fault::kUsage, "--delimiter has to be one character", {}, "Give one, as ';'.");
   }
   options.delimiter = arguments.delimiter.front();
-  ARROW_ASSIGN_OR_RAISE(const auto schema, ParseSet(arguments.schema));
+  ARROW_ASSIGN_OR_RAISE(const auto schema, ParsePairs("--schema", arguments.schema));
   options.schema = schema;
   ARROW_RETURN_NOT_OK(options.Validate());
   return options;
@@ -133,6 +133,7 @@ Status Write(const std::string& dir, const std::string& out, int threads) {
   ARROW_ASSIGN_OR_RAISE(const auto reader, frame::FrameReader::Open(dir));
   output::OutputOptions options;
   options.threads = threads;
+  options.keep_going = [] { return g_interrupted == 0; };
   ARROW_ASSIGN_OR_RAISE(const auto written, output::WriteFrame(*reader, out, options));
   std::printf("%s: %s rows, %s bytes\n", out.c_str(), WithCommas(written.rows).c_str(),
               WithCommas(written.bytes).c_str());
@@ -152,7 +153,8 @@ Status MakeFrame(const std::string& scratch, const std::string& out) {
 
 Status Convert(const ConvertArguments& arguments) {
   std::vector<std::string> inputs(arguments.paths.begin(), arguments.paths.end() - 1);
-  const std::string out = fs::path(arguments.paths.back()).lexically_normal().string();
+  std::string out = fs::path(arguments.paths.back()).lexically_normal().string();
+  while (out.size() > 1 && out.ends_with('/')) out.pop_back();
   const int threads = arguments.threads > 0 ? arguments.threads : AvailableCores();
   const bool to_frame = IsFrameOut(out);
   if (to_frame && PathExists(out)) {
@@ -179,7 +181,7 @@ Status Convert(const ConvertArguments& arguments) {
 }
 
 int ConvertCommand(const ConvertArguments& arguments) {
-  // The first signal ends the reading in order, a second one at once.
+  // The first signal ends the reading and the writing in order, a second one at once.
   struct sigaction action{};
   action.sa_handler = OnSignal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
@@ -213,7 +215,10 @@ void AddConvert(CLI::App* app, Action* action) {
   command->add_option("-j,--jobs", arguments->threads, "Cores to use (default: all there are)")
       ->type_name("N")
       ->check(AtLeastOne());
-  command->footer("Example: hayate convert 'data/clicks-*.csv.gz' clicks.parquet");
+  command->footer(
+      "Example: hayate convert 'data/clicks-*.csv.gz' clicks.parquet\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 interrupted; nothing half-written "
+      "stays.");
   command->callback([=] { *action = [=] { return ConvertCommand(*arguments); }; });
 }
 

@@ -7,7 +7,7 @@ namespace hayate::cli {
 
 Result<std::string> FindFrame(const job::Store& store, const std::string& name) {
   std::error_code error;
-  if (std::filesystem::is_directory(name, error)) return name;
+  if (std::filesystem::exists(std::filesystem::path(name) / "frame.json", error)) return name;
   ARROW_ASSIGN_OR_RAISE(const auto frames, store.Frames());
   std::set<std::string> names;
   for (const job::StoredFrame& frame : frames) {
@@ -15,7 +15,7 @@ Result<std::string> FindFrame(const job::Store& store, const std::string& name) 
     if (frame.name == name || frame.name + "-" + frame.key16 == name) return frame.dir;
     names.insert(frame.name);
   }
-  if (std::filesystem::exists(name, error)) {
+  if (std::filesystem::is_regular_file(name, error)) {
     return Fail(Fault::kUsage, "it is a file, not a frame", {.object = name},
                 "Make a frame of it: hayate convert " + name + " OUT");
   }

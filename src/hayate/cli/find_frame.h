@@ -7,8 +7,9 @@
 
 namespace hayate::cli {
 
-/// The folder of a frame that a person named: a folder, or the name of a frame in the store, of
-/// which the newest is meant ("clicks", "clicks-0123456789abcdef"). Fault::kUsage lists the names.
+/// The folder of a frame that a person named: a folder that holds one, or the name of a frame in
+/// the store, of which the newest is meant ("clicks", "clicks-0123456789abcdef"). Fault::kUsage
+/// lists the names.
 Result<std::string> FindFrame(const job::Store& store, const std::string& name);
 
 }  // namespace hayate::cli

@@ -18,7 +18,7 @@ struct GcArguments {
   bool no_wait = false;
 };
 
-Status Gc(const GcArguments& arguments) {
+Status Gc(const GcArguments& arguments, int* signal) {
   const job::Store store(StoreOf(arguments.store, arguments.job));
   ARROW_ASSIGN_OR_RAISE(const auto frames, store.Frames());
   if (frames.empty()) {
@@ -27,10 +27,13 @@ Status Gc(const GcArguments& arguments) {
   }
   ARROW_ASSIGN_OR_RAISE(
       const auto lock,
-      job::StoreLock::Take(store.lock_path(), !arguments.no_wait, [](const std::string& who) {
-        std::fprintf(stderr, "hayate: a run holds the store (%s); waiting for it to end\n",
-                     who.c_str());
-      }));
+      job::StoreLock::Take(
+          store.lock_path(), !arguments.no_wait,
+          [](const std::string& who) {
+            std::fprintf(stderr, "hayate: a run holds the store (%s); waiting for it to end\n",
+                         who.c_str());
+          },
+          signal));
   ARROW_ASSIGN_OR_RAISE(const auto garbage, arguments.dry_run
                                                 ? job::FindGarbage(store, arguments.keep_runs)
                                                 : job::CollectGarbage(store, arguments.keep_runs));
@@ -38,6 +41,13 @@ Status Gc(const GcArguments& arguments) {
   std::printf("%s %zu of %zu frames, %sB\n", arguments.dry_run ? "would remove" : "removed",
               garbage.dirs.size(), frames.size(), observe::ShortCount(garbage.bytes).c_str());
   return Status::OK();
+}
+
+int GcCommand(const GcArguments& arguments) {
+  int signal = 0;
+  const Status status = Gc(arguments, &signal);
+  Report(status);
+  return CodeOf(status, signal);
 }
 
 }  // namespace
@@ -53,8 +63,10 @@ void AddGc(CLI::App* app, Action* action) {
       ->check(AtLeastOne());
   command->add_flag("--dry-run", arguments->dry_run, "Say what would go; remove nothing");
   command->add_flag("--no-wait", arguments->no_wait, "End with exit code 1 while a run goes on");
-  command->footer("Example: hayate gc job.py --keep-runs 1");
-  command->callback([=] { *action = [=] { return Report(Gc(*arguments)); }; });
+  command->footer(
+      "Example: hayate gc job.py --keep-runs 1\n"
+      "Exit codes: 0 done, 1 failed or the store is in use (--no-wait), 2 wrong use.");
+  command->callback([=] { *action = [=] { return GcCommand(*arguments); }; });
 }
 
 }  // namespace hayate::cli

@@ -71,7 +71,9 @@ void AddLs(CLI::App* app, Action* action) {
   command->add_option("job", arguments->job, "Job file (default: the store in this folder)")
       ->type_name("JOB.py");
   command->add_option("--store", arguments->store, "The store")->type_name("DIR");
-  command->footer("Example: hayate ls job.py");
+  command->footer(
+      "Example: hayate ls job.py\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong use.");
   command->callback(
       [=] { *action = [=] { return Report(Ls(StoreOf(arguments->store, arguments->job))); }; });
 }

@@ -57,29 +57,41 @@ void Print(const job::Description& description, const job::Graph& graph, const j
   std::printf("\n");
 }
 
-Status PlanCommand(const PlanArguments& arguments) {
+Status MakePlan(const PlanArguments& arguments, int* signal) {
   job::SessionOptions options;
   ARROW_ASSIGN_OR_RAISE(options.job, job::FindJob(arguments.job));
-  ARROW_ASSIGN_OR_RAISE(options.set, ParseSet(arguments.set));
+  ARROW_ASSIGN_OR_RAISE(options.set, ParsePairs("--set", arguments.set));
   options.python = Python();
   const job::Store store(job::StoreRoot(options.job, arguments.store));
   ARROW_ASSIGN_OR_RAISE(const auto session, job::Session::Make(options));
-  ARROW_ASSIGN_OR_RAISE(const auto description, session->Describe());
-  ARROW_ASSIGN_OR_RAISE(const auto graph, job::Graph::Make(description));
-  job::PlanReads reads;
-  reads.checksums = [&](const std::vector<source::Object>& objects) {
-    return session->ComputeChecksums(objects);
+  const auto ask = [&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(const auto description, session->Describe());
+    ARROW_ASSIGN_OR_RAISE(const auto graph, job::Graph::Make(description));
+    job::PlanReads reads;
+    reads.checksums = [&](const std::vector<source::Object>& objects) {
+      return session->ComputeChecksums(objects);
+    };
+    reads.verify = [&](const std::string& dir) { return session->VerifyFrame(dir); };
+    ARROW_ASSIGN_OR_RAISE(const auto plan,
+                          job::Plan::Make(description, graph, store, arguments.plan, reads));
+    for (const std::string& warning : plan.warnings) {
+      std::fprintf(stderr, "hayate: warning: %s\n", warning.c_str());
+    }
+    // Without a history there are no times, which is no reason to fail.
+    const auto seconds = job::LastSeconds(store.history_path(), options.job);
+    Print(description, graph, plan, seconds.ok() ? *seconds : std::map<std::string, double>());
+    return Status::OK();
   };
-  reads.verify = [&](const std::string& dir) { return session->VerifyFrame(dir); };
-  ARROW_ASSIGN_OR_RAISE(const auto plan,
-                        job::Plan::Make(description, graph, store, arguments.plan, reads));
-  for (const std::string& warning : plan.warnings) {
-    std::fprintf(stderr, "hayate: warning: %s\n", warning.c_str());
-  }
-  // Without a history there are no times, which is no reason to fail.
-  const auto seconds = job::LastSeconds(store.history_path(), options.job);
-  Print(description, graph, plan, seconds.ok() ? *seconds : std::map<std::string, double>());
-  return Status::OK();
+  const Status status = ask();
+  *signal = session->pool()->last_signal();
+  return status;
+}
+
+int PlanCommand(const PlanArguments& arguments) {
+  int signal = 0;
+  const Status status = MakePlan(arguments, &signal);
+  Report(status);
+  return CodeOf(status, signal);
 }
 
 }  // namespace
@@ -101,8 +113,10 @@ void AddPlan(CLI::App* app, Action* action) {
       ->allow_extra_args(false);
   command->add_flag("--fresh", arguments->plan.fresh, "As in run");
   command->add_option("--store", arguments->store, "As in run")->type_name("DIR");
-  command->footer("Example: hayate plan job.py --set day=2026-11-24");
-  command->callback([=] { *action = [=] { return Report(PlanCommand(*arguments)); }; });
+  command->footer(
+      "Example: hayate plan job.py --set day=2026-11-24\n"
+      "Exit codes: 0 planned, 1 failed, 2 wrong use, 130 and 143 interrupted.");
+  command->callback([=] { *action = [=] { return PlanCommand(*arguments); }; });
 }
 
 }  // namespace hayate::cli

@@ -21,7 +21,7 @@ struct RunArguments {
 Result<job::RunOptions> ToOptions(const RunArguments& arguments) {
   job::RunOptions options = arguments.run;
   ARROW_ASSIGN_OR_RAISE(options.session.job, job::FindJob(arguments.job));
-  ARROW_ASSIGN_OR_RAISE(options.session.set, ParseSet(arguments.set));
+  ARROW_ASSIGN_OR_RAISE(options.session.set, ParsePairs("--set", arguments.set));
   options.session.python = Python();
   options.wait = !arguments.no_wait;
   return options;
@@ -55,8 +55,8 @@ int RunCommand(const RunArguments& arguments) {
     std::fprintf(stderr, "hayate: %s; log: %s/runs/%s/log\n", record.status.c_str(),
                  record.store.c_str(), record.id.c_str());
   }
-  const int code = Report(status);
-  return FaultOf(status) == Fault::kInterrupted && record.signal > 0 ? 128 + record.signal : code;
+  Report(status);
+  return CodeOf(status, record.signal);
 }
 
 }  // namespace

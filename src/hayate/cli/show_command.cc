@@ -82,7 +82,9 @@ void AddShow(CLI::App* app, Action* action) {
   command->add_option("--job", arguments->job, "The store beside this job file")
       ->type_name("JOB.py");
   command->add_option("-n,--rows", arguments->rows, "Rows to show (default: 10)")->type_name("N");
-  command->footer("Example: hayate show features --rows 5");
+  command->footer(
+      "Example: hayate show features --rows 5\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong use.");
   command->callback([=] { *action = [=] { return Report(Show(*arguments)); }; });
 }
 

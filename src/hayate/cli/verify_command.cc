@@ -48,7 +48,9 @@ void AddVerify(CLI::App* app, Action* action) {
       ->type_name("FRAME");
   command->add_option("--store", arguments->store, "The store (default: .hayate here)")
       ->type_name("DIR");
-  command->footer("Example: hayate verify --store .hayate");
+  command->footer(
+      "Example: hayate verify --store .hayate\n"
+      "Exit codes: 0 all is whole, 1 something is damaged, 2 wrong use.");
   command->callback([=] { *action = [=] { return Report(Verify(*arguments)); }; });
 }
 

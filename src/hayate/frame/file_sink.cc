@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <span>
 
 namespace hayate::frame {
 namespace {
@@ -34,7 +33,7 @@ Status FileSink::Write(const void* data, int64_t nbytes) {
   if (hasher_ != nullptr) hasher_->Update(bytes);
   if (static_cast<int64_t>(gathered_.size()) + nbytes > kGatherBytes) ARROW_RETURN_NOT_OK(Flush());
   if (nbytes >= kGatherBytes) {
-    ARROW_RETURN_NOT_OK(file_->Append(bytes));
+    ARROW_RETURN_NOT_OK(Append(bytes));
   } else {
     gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
   }
@@ -42,9 +41,15 @@ Status FileSink::Write(const void* data, int64_t nbytes) {
   return Status::OK();
 }
 
+Status FileSink::Append(std::span<const uint8_t> bytes) {
+  if (keep_going_ && !keep_going_())
+    return Fail(Fault::kInterrupted, "the writing was interrupted");
+  return file_->Append(bytes);
+}
+
 Status FileSink::Flush() {
   if (gathered_.empty()) return Status::OK();
-  ARROW_RETURN_NOT_OK(file_->Append(gathered_));
+  ARROW_RETURN_NOT_OK(Append(gathered_));
   gathered_.clear();
   return Status::OK();
 }

@@ -3,8 +3,11 @@
 #include <arrow/io/interfaces.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hayate/base/file.h"
@@ -19,6 +22,9 @@ class FileSink : public arrow::io::OutputStream {
  public:
   static Result<std::shared_ptr<FileSink>> Create(const std::string& path, bool with_checksum);
   ~FileSink() override;  ///< uncommitted: leaves nothing behind
+
+  /// Asked before bytes go to the system; false ends the writing with Fault::kInterrupted.
+  void set_keep_going(std::function<bool()> keep_going) { keep_going_ = std::move(keep_going); }
 
   Status Write(const void* data, int64_t nbytes) override;
   Result<int64_t> Tell() const override { return position_; }
@@ -41,7 +47,10 @@ class FileSink : public arrow::io::OutputStream {
  private:
   FileSink(std::unique_ptr<AtomicFile> file, bool with_checksum);
 
+  Status Append(std::span<const uint8_t> bytes);
+
   std::unique_ptr<AtomicFile> file_;
+  std::function<bool()> keep_going_;
   std::unique_ptr<Hasher> hasher_;
   std::vector<uint8_t> gathered_;
   int64_t position_ = 0;

@@ -102,11 +102,13 @@ class Run {
     record_->slots = options_.slots > 0 ? options_.slots : AvailableCores();
     ARROW_RETURN_NOT_OK(options_.Validate());
     ARROW_RETURN_NOT_OK(store_.Create());
-    ARROW_ASSIGN_OR_RAISE(
-        auto lock, StoreLock::Take(store_.lock_path(), options_.wait, [&](const std::string& who) {
-          progress_->Say("hayate: another run holds the store (" + who +
-                         "); waiting for it to end");
-        }));
+    ARROW_ASSIGN_OR_RAISE(auto lock, StoreLock::Take(
+                                         store_.lock_path(), options_.wait,
+                                         [&](const std::string& who) {
+                                           progress_->Say("hayate: another run holds the store (" +
+                                                          who + "); waiting for it to end");
+                                         },
+                                         &record_->signal));
     lock_ = std::make_unique<StoreLock>(std::move(lock));
     record_->started = UtcNow();
     ARROW_ASSIGN_OR_RAISE(const auto runs, store_.Runs());

@@ -12,10 +12,11 @@ namespace hayate::job {
 class StoreLock {
  public:
   /// Takes the lock. Held by another: with `wait`, calls `on_wait` with what is known of the holder
-  /// ("process 812, since 03:00:12"), then blocks until it is free (a signal with its default
-  /// action ends the process); without, Fault::kBusy.
+  /// ("process 812, since 03:00:12"), then waits until it is free; SIGINT, SIGTERM and SIGHUP
+  /// end the waiting with Fault::kInterrupted and set `*signal`. Without, Fault::kBusy.
   static Result<StoreLock> Take(const std::string& path, bool wait,
-                                const std::function<void(const std::string&)>& on_wait);
+                                const std::function<void(const std::string&)>& on_wait,
+                                int* signal);
 
  private:
   explicit StoreLock(FileDescriptor fd) : fd_(std::move(fd)) {}

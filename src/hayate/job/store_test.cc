@@ -86,9 +86,9 @@ TEST_F(StoreTest, NamesOfSplitCopiesFitAFileName) {
 }
 
 TEST_F(StoreTest, ASecondHolderIsRefusedOrTold) {
-  const auto held = StoreLock::Take(store_->lock_path(), false, {});
+  const auto held = StoreLock::Take(store_->lock_path(), false, {}, nullptr);
   ASSERT_TRUE(held.ok());
-  const auto second = StoreLock::Take(store_->lock_path(), false, {});
+  const auto second = StoreLock::Take(store_->lock_path(), false, {}, nullptr);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(FaultOf(second.status()), Fault::kBusy);
   EXPECT_NE(second.status().message().find("process " + std::to_string(getpid())),
@@ -97,9 +97,9 @@ TEST_F(StoreTest, ASecondHolderIsRefusedOrTold) {
 
 TEST_F(StoreTest, TheLockIsFreeAgainAfterwards) {
   {
-    ASSERT_TRUE(StoreLock::Take(store_->lock_path(), false, {}).ok());
+    ASSERT_TRUE(StoreLock::Take(store_->lock_path(), false, {}, nullptr).ok());
   }
-  EXPECT_TRUE(StoreLock::Take(store_->lock_path(), false, {}).ok());
+  EXPECT_TRUE(StoreLock::Take(store_->lock_path(), false, {}, nullptr).ok());
 }
 
 TEST_F(StoreTest, GarbageIsWhatNoRunThatCountsUses) {

@@ -47,6 +47,7 @@ Result<OutputResult> WriteFrame(const frame::FrameReader& frame, const std::stri
   ARROW_RETURN_NOT_OK(MakeDirectories(ParentFolder(path)));
   ARROW_RETURN_NOT_OK(RemoveTemporaries(path));
   ARROW_ASSIGN_OR_RAISE(const auto sink, frame::FileSink::Create(path, /*with_checksum=*/false));
+  sink->set_keep_going(options.keep_going);
   ARROW_RETURN_NOT_OK(Explained(Write(frame, format, options.threads, sink), path));
   ARROW_RETURN_NOT_OK(sink->CommitDurably());
   return OutputResult{.rows = frame.manifest().rows, .bytes = sink->bytes()};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@ struct OutputOptions {
   /// "arrow", "parquet", "csv", "csv.gz"; empty: by the path's extension.
   std::string format;
   int threads = 1;
+  /// Asked again and again; false ends the writing with Fault::kInterrupted. May be empty.
+  std::function<bool()> keep_going;
 };
 
 /// By extension: "arrow" (.arrow, .feather), "parquet", "csv", "csv.gz" (.csv.gz); else
