@@ -23,7 +23,7 @@ from typing import Any
 from hayate.digest import Digester, NoContentError, digest_text
 from hayate.distributions import distributions_of, versions
 from hayate.errors import UsageError, Where
-from hayate.loading import is_installed, project_modules
+from hayate.loading import executed_source, is_installed, project_modules
 from hayate.ownership import is_project, is_project_module
 from hayate.parameters import Param, name_of
 from hayate.sources import Source
@@ -83,6 +83,11 @@ class CodeKeys:
         walk = _Walk(self._main, self.module_of_file)
         walk.value(value, label, where)
         return digest_text(*(text for pair in sorted(walk.components.items()) for text in pair))
+
+    def sources(self) -> dict[str, str]:
+        """Path → digest of its text, as imported, of every file of the project that was read."""
+        texts = {path: executed_source(path) for path in sorted(self._modules)}
+        return {path: digest_text(text) for path, text in texts.items() if text}
 
     def module_of_file(self, path: str) -> Module | None:
         if path not in self._modules:

@@ -54,6 +54,7 @@ def describe(
         "preload": _preload(job, keys),
         "nodes": nodes,
         "outputs": _outputs(job, given),
+        "sources": keys.sources(),
     }
 
 

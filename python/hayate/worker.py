@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -29,6 +29,9 @@ from hayate import errors
 from hayate.errors import HayateError, InternalError, StageError, StorageError, Where
 from hayate.protocol import Channel, ProtocolError, hello
 from hayate.results import Results
+
+if TYPE_CHECKING:
+    from hayate.planned_code import PlannedCode
 
 _LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
@@ -123,6 +126,7 @@ class Worker:
         self._channel = channel
         self._whole = inputs.WholeInputs()
         self._job: tuple[str, Any] | None = None
+        self._planned: tuple[str, PlannedCode] | None = None
         self._pickled: tuple[str, Any] | None = None
 
     def prepare(self, message: Mapping[str, Any]) -> None:
@@ -176,10 +180,23 @@ class Worker:
         if task.get("function"):
             function = self._unpickled(task["function"]["cloudpickle"])
             return UserFunction(function, lambda found: _call(function, found)), _plain_value
-        stage = self._loaded_job(task["job"], task.get("set") or {}).stages[task["stage"]]
-        return UserFunction(stage.function, stage.run), lambda spec: stage.value(
-            spec["param"], spec
-        )
+        planned = self._planned_code(task)
+        stage = planned.stage(task["stage"])
+
+        def run(found: dict[str, Any]) -> Any:
+            result = stage.run(found)
+            planned.check(stage)  # it may have imported modules
+            return result
+
+        return UserFunction(stage.function, run), lambda spec: stage.value(spec["param"], spec)
+
+    def _planned_code(self, task: Mapping[str, Any]) -> PlannedCode:
+        if self._planned is None or self._planned[0] != task["code"]:
+            from hayate.planned_code import PlannedCode
+
+            job = self._loaded_job(task["job"], task.get("set") or {})
+            self._planned = (task["code"], PlannedCode(task["code"], job))
+        return self._planned[1]
 
     def _loaded_job(self, path: str, texts: Mapping[str, str]) -> Any:
         if self._job is None or self._job[0] != path:

@@ -528,7 +528,9 @@ def test_worker_process_runs_a_stage_of_a_job_file(harness: Harness) -> None:
     task = harness.task(len, [_whole(path)])
     del task["function"]
     task["inputs"].append({"param": "times", "mode": "value", "type": "int", "value": 3})
-    task |= {"job": str(job), "set": {"times": "3"}}
+    code = harness.folder / "code.json"
+    code.write_text(json.dumps({"sources": {}, "code": {}}))
+    task |= {"job": str(job), "set": {"times": "3"}, "code": str(code)}
     ours, theirs = _socket_pair()
     process = subprocess.Popen(
         [sys.executable, "-m", "hayate.worker"],

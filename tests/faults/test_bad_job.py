@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 HEAD = """
 import hayate as hy
 
@@ -79,3 +81,45 @@ def test_missing_job_file_is_wrong_use(project):
 
 def test_unknown_option_is_wrong_use(project):
     assert project.hayate("run", "--no-such-option").code == 2
+
+
+EDITED_WHILE_IT_RUNS = """
+import shutil
+
+@hy.stage
+def first(data):
+    shutil.copytree("edited", ".", dirs_exist_ok=True)
+    return data
+
+@hy.stage(rows=1)
+def second(first):
+    import late
+    return first.assign(b=first["b"] * late.FACTOR + 1)
+
+hy.output(second, "out.csv")
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "is_told"),
+    [
+        ("job.py", "+ 1", "+ 3", True),
+        ("late.py", "= 2", "= 5", True),  # imported by the call itself
+        ("job.py", "import late", "import late  # by now", False),
+    ],
+)
+def test_an_edit_during_the_run_is_never_kept_as_what_was_planned(project, file, old, new, is_told):
+    files = {"job.py": HEAD + EDITED_WHILE_IT_RUNS, "late.py": "FACTOR = 2\n"}
+    for name, text in files.items():
+        (project.folder / name).write_text(text)
+    assert old in files[file]
+    project.write("edited/" + file, files[file].replace(old, new))
+    project.write("data.csv", "a,b\n1,2\n3,4\n")
+    ran = project.hayate("run", "job.py")
+    if is_told:
+        assert ran.code == 2, ran.err
+        assert f"{file} was edited while the job ran" in ran.err and "fix:" in ran.err
+        (project.folder / file).write_text(files[file])
+        ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    assert (project.folder / "out.csv").read_text() == "a,b\n1,5\n3,9\n"

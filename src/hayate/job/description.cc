@@ -146,6 +146,14 @@ Json Description::SetTexts() const {
   return texts;
 }
 
+Json Description::PlannedCode() const {
+  Json code = Json::object();
+  for (const Node& node : nodes) {
+    if (!node.is_source()) code[node.name] = node.code;
+  }
+  return {{"sources", sources}, {"code", code}};
+}
+
 Result<Description> DescriptionFromJson(const Json& json) {
   Description out;
   ARROW_ASSIGN_OR_RAISE(out.job, Member<std::string>(json, "job", kName));
@@ -153,6 +161,7 @@ Result<Description> DescriptionFromJson(const Json& json) {
   ARROW_ASSIGN_OR_RAISE(out.python, MemberOr<std::string>(json, "python", ""));
   ARROW_ASSIGN_OR_RAISE(
       out.preload, MemberOr<std::vector<std::string>>(json, "preload", std::vector<std::string>()));
+  ARROW_ASSIGN_OR_RAISE(out.sources, MemberOr<Json>(json, "sources", Json::object()));
   ARROW_ASSIGN_OR_RAISE(const Json* params, Array(json, "params"));
   for (const Json& one : *params) {
     Parameter param;

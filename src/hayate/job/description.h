@@ -88,11 +88,14 @@ struct Description {
   std::vector<std::string> preload;
   std::vector<Node> nodes;
   std::vector<Output> outputs;
+  Json sources = Json::object();  ///< path of a file of the project → digest of the text imported
 
   /// Index in `nodes`, or −1.
   int64_t Find(const std::string& node) const;
   /// Parameter → text, as `--set` gives it: what a worker's import of the job file is told.
   Json SetTexts() const;
+  /// {"sources", "code"}: what the keys were made of, for the workers, which import the job later.
+  Json PlannedCode() const;
 };
 
 /// Checks members and their types only; names and cycles are graph.h's.

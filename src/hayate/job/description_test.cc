@@ -36,6 +36,16 @@ TEST(Description, SaysParametersAsTheCommandLineWould) {
   EXPECT_EQ(MustParse(json).SetTexts(), (Json{{"day", "2026-11-24"}, {"k", "3"}}));
 }
 
+TEST(Description, TellsTheWorkersWhatTheKeysWereMadeOf) {
+  Json json = ExampleJob("/shop/job.py");
+  json["sources"] = {{"/shop/job.py", "feed"}};
+  json["nodes"][1]["code"] = {{"features()", "beef"}};
+  const Json planned = MustParse(json).PlannedCode();
+  EXPECT_EQ(planned["sources"], json["sources"]);
+  EXPECT_EQ(planned["code"]["features"], json["nodes"][1]["code"]);
+  EXPECT_FALSE(planned["code"].contains("clicks"));
+}
+
 TEST(Description, AMemberOfTheWrongTypeIsNamed) {
   Json json = ExampleJob("/shop/job.py");
   json["nodes"][3]["rows"] = "many";

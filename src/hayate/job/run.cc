@@ -141,6 +141,8 @@ class Run {
     for (const std::string& warning : plan_.warnings) Warn(warning);
     RecordPlan(graph);
     ARROW_RETURN_NOT_OK(Save());
+    ARROW_RETURN_NOT_OK(WriteFileAtomically(store_.CodePath(record_->id),
+                                            ToCanonicalText(description_.PlannedCode())));
     ARROW_RETURN_NOT_OK(CheckOutputs(description_, plan_));
     ARROW_RETURN_NOT_OK(RefreshFiles(plan_));
     ExecuteOptions execute;

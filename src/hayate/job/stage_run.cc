@@ -239,6 +239,7 @@ class StageRun : public std::enable_shared_from_this<StageRun> {
                     {"stage", node_.name},
                     {"job", state_->description->job},
                     {"set", state_->description->SetTexts()},
+                    {"code", state_->store->CodePath(state_->record->id)},
                     {"mode", ModeName(node_.mode)},
                     {"by", node_.by},
                     {"partitions", tasks_},

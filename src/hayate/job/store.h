@@ -44,6 +44,8 @@ class Store {
   std::string RunDir(const std::string& run) const { return runs_dir() + "/" + run; }
   /// What is remembered of the file that an output wrote to `path`.
   std::string OutputNote(const std::string& path) const;
+  /// Description::PlannedCode() of that run.
+  std::string CodePath(const std::string& run) const { return RunDir(run) + "/code.json"; }
 
   /// Makes the folders. Fault::kStorage where that is not allowed.
   Status Create() const;
