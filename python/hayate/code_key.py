@@ -43,6 +43,8 @@ from hayate.syntax import (
 _DISTRIBUTION_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow", "frame": ""}
 #: Calls at module level that change nothing that a stage could see.
 _HARMLESS = {"print", "logging", "warnings"}
+#: Stands for any logger.
+_LOGGER = "a logger"
 
 
 class CodeKeys:
@@ -102,20 +104,23 @@ class _Walk:
         self.components: dict[str, str] = {}
         self._main = main
         self._module_of_file = module_of_file
-        self._labels: dict[int, str] = {}
+        # Values are told apart by name, too: equal numbers may be one object.
+        self._labels: dict[tuple[int, str], str] = {}
         self._kept: list[Any] = []  # keeps the ids in _labels from being used again
         self._digester = Digester(lambda value: self.reach(value, ""), _is_declared_or_code)
 
-    # What can be reached. `reach` gives the label that stands for the thing in a digest.
+    # What can be reached. `reach` gives the label that stands for the thing in a digest: what is in
+    # it beyond text that is a component of its own, such as a closure, must be in the label.
 
     def reach(self, value: Any, name: str, where: Where | None = None) -> str:
         """Takes in any object; `name` is what the code that reached it calls it."""
-        if id(value) in self._labels:
-            return self._labels[id(value)]
+        known = (id(value), "" if _is_code(value) else name)
+        if known in self._labels:
+            return self._labels[known]
         self._kept.append(value)
-        self._labels[id(value)] = name
+        self._labels[known] = name
         label = self._reach(value, name, where or Where())
-        self._labels[id(value)] = label
+        self._labels[known] = label
         return label
 
     def _reach(self, value: Any, name: str, where: Where) -> str:
@@ -131,9 +136,11 @@ class _Walk:
             return self._class(value)
         if isinstance(value, functools.partial):
             inner = self.reach(value.func, name)
-            return self.value((value.args, value.keywords), f"arguments of {inner}", where)
+            given = self.value((value.args, value.keywords), f"arguments of {name}", where)
+            return f"partial {inner} {given}"
         if isinstance(value, types.MethodType):
-            return self.reach(value.__func__, name) + self.value(value.__self__, name, where)
+            method = self.reach(value.__func__, name)
+            return f"{method} of {self.value(value.__self__, f'global {name}', where)}"
         if isinstance(value, (staticmethod, classmethod)):
             return self.reach(value.__func__, name)
         if isinstance(value, property):
@@ -145,19 +152,24 @@ class _Walk:
             self._of_type(type(value))
             return f"{type(value).__qualname__} {self.reach(wrapped, name)}"
         if isinstance(value, types.GenericAlias):
-            return repr(value)
+            alias = (value.__origin__, value.__args__)
+            return f"alias {self.value(alias, f'global {name}', where)}"
         if isinstance(value, logging.Logger):
-            return "a logger"
+            return _LOGGER
         if _is_builtin(value):
-            owner = getattr(value, "__self__", None)
-            if owner is not None and not isinstance(owner, (type, types.ModuleType)):
-                self.value(owner, name, where)
+            called = getattr(value, "__qualname__", None) or getattr(value, "__name__", name)
+            label = f"{_module_name(value)}.{called}"
             self._of_module(_module_name(value))
-            return f"{_module_name(value)}.{getattr(value, '__qualname__', name)}"
-        return self.value(value, f"global {name}", where)
+            owner = getattr(value, "__self__", None)
+            if owner is None or isinstance(owner, (type, types.ModuleType)):
+                return label
+            return f"{label} of {self.value(owner, f'global {name}', where)}"
+        label = f"global {name}"
+        self.value(value, label, where)
+        return label
 
     def value(self, value: Any, label: str, where: Where) -> str:
-        """Takes in a value by its content and gives its label."""
+        """Takes in a value by its content and gives the digest."""
         if isinstance(value, (Param, Source, StageOutput)):
             raise _read_as_global(value, label.removeprefix("global "), where)
         try:
@@ -169,7 +181,8 @@ class _Walk:
                 "Make it inside of the stage, or read it as a source or a parameter.",
             ) from None
         self._of_type(type(value))
-        return self._add(label, digest)
+        self._add(label, digest)
+        return digest
 
     def _add(self, label: str, digest: str) -> str:
         free, count = label, 1
@@ -200,7 +213,7 @@ class _Walk:
         node = module.function(code) if module is not None else None
         text = meaning(node) if node is not None else bytecode_meaning(code)
         label = self._add(label, digest_text(text))
-        self._labels[id(function)] = label
+        self._labels[id(function), ""] = label
         where = Where(object=code.co_filename, line=code.co_firstlineno)
         used = chains(node) if node is not None else {}
         names = global_names(code)
@@ -208,17 +221,18 @@ class _Walk:
             for decorator in node.decorator_list:
                 names |= chains(decorator).keys()
         self._names(names, used, function.__globals__, where)
+        bound = []  # what tells functions of one text apart
         for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            self._variable(_cell_content(cell), variable, used, label, where)
+            bound.append(self._variable(_cell_content(cell), variable, used, label, where))
         defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
         if defaults:
-            self.value(defaults, f"defaults of {label}", where)
+            bound.append(self.value(defaults, f"defaults of {label}", where))
         attributes = {name: one for name, one in vars(function).items() if name != "__wrapped__"}
         if attributes:
-            self.value(attributes, f"attributes of {label}", where)
+            bound.append(self.value(attributes, f"attributes of {label}", where))
         if node is not None:
             self._imports(node, used, function.__globals__, where)
-        return label
+        return f"{label} {digest_text(*bound)}" if bound else label
 
     def _variable(
         self,
@@ -227,14 +241,16 @@ class _Walk:
         used: Mapping[str, set[tuple[str, ...]]],
         label: str,
         where: Where,
-    ) -> None:
-        """A variable of an enclosing function."""
+    ) -> str:
+        """A variable of an enclosing function; gives what stands for it."""
         if value is _EMPTY:
-            return
-        if _is_code(value):
-            self._chains(value, variable, used.get(variable, {()}), where)
-        else:
-            self.value(value, f"variable {variable} of {label}", where)
+            return ""
+        called = f"variable {variable} of {label}"
+        if not _is_code(value):
+            return self.value(value, called, where)
+        found = self._chains(value, variable, used.get(variable, {()}), where)
+        self._add(called, found)
+        return found
 
     def _names(
         self,
@@ -254,21 +270,40 @@ class _Walk:
         attributes: set[tuple[str, ...]],
         where: Where,
         namespace: Mapping[str, Any] | None = None,
-    ) -> None:
-        """What `name.a.b` stands for: modules are looked through, anything else is taken in."""
+    ) -> str:
+        """What `name.a.b` stands for: modules are looked through, anything else is taken in.
+
+        Gives what stands for all of it, and notes it where the names alone do not say it.
+        """
+        found = []
         for chain in sorted(attributes):
             current, called, rest = value, name, list(chain)
+            owner = str((namespace or {}).get("__name__", self._main))
             while isinstance(current, types.ModuleType) and rest:
                 inner = _attribute(current, rest[0])
                 if inner is _EMPTY:
                     break
                 if not is_project_module(current) and not isinstance(inner, types.ModuleType):
                     break
-                namespace = vars(current)
-                current, called = inner, rest.pop(0)
-            owner = str((namespace or {}).get("__name__", self._main))
+                found.append(self._stands_for(owner, called, f"module {current.__name__}"))
+                owner, current, called = current.__name__, inner, rest.pop(0)
             plain = not _is_code(current)
-            self.reach(current, self._qualified_value(owner, called) if plain else called, where)
+            label = self.reach(
+                current, self._qualified_value(owner, called) if plain else called, where
+            )
+            found.append(self._stands_for(owner, called, label))
+        return " ".join(found)
+
+    def _stands_for(self, owner: str, name: str, label: str) -> str:
+        """Notes what a name stands for, unless it is what is defined under this name there."""
+        called = self._qualified_value(owner, name)
+        defined = {
+            *(_LOGGER, f"global {called}", f"class {called}", f"{self._qualified(owner, name)}()"),
+            *(f"module {name}", f"module {owner}.{name}"),
+        }
+        if label not in defined:
+            self._add(f"name {called}", label)
+        return label
 
     def _qualified(self, module: str, name: str) -> str:
         return name if module == self._main else f"module {module}.{name}"
@@ -288,7 +323,7 @@ class _Walk:
         label = self._qualified(owner, f"class {qualname}")
         if owner != self._main:
             label = f"class {owner}.{qualname}"
-        self._labels[id(kind)] = label
+        self._labels[id(kind), ""] = label
         where = Where(object=path)
         source = self._module_of_file(path)
         nodes = source.classes(qualname) if source is not None else []
@@ -342,7 +377,7 @@ class _Walk:
             self._of_module(name)
             return f"module {name}"
         label = f"module {name}"
-        self._labels[id(module)] = label
+        self._labels[id(module), ""] = label
         source = self._module_of_file(str(module.__file__ or ""))
         if source is not None:
             self._add(label, digest_text(meaning(source.tree)))

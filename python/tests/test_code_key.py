@@ -176,6 +176,67 @@ def test_closures_and_defaults_count_by_value(tmp_path):
     assert changed(one, two) == {f"variable k of {inner}", f"defaults of {inner}"}
 
 
+MAKE = """
+def make(k, scale=1, *rest):
+    def fit(x=scale): return k
+    return fit
+def a(): return 1
+def b(): return 2
+class A:
+    def m(self): return 1
+class B(A): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "used", "old", "new"),
+    [
+        ("import numpy as np\nagg = np.mean", "agg", "np.mean", "np.median"),
+        ("import numpy as np\nagg = np.add", "agg", "np.add", "np.subtract"),
+        ("from numpy import mean as agg", "agg", "mean as", "median as"),
+        ("import numpy.linalg as m", "m.norm", "numpy.linalg", "numpy.fft"),
+        ("from pathlib import PurePath as P", "P", "PurePath", "Path"),
+        ("f = sorted", "f", "sorted", "min"),
+        ("f = 'a'.join", "f, 'b'.join", "'a'", "'b'"),
+        ("import numpy as np\nf = make(np.mean)", "f", "np.mean", "np.median"),
+        ("import math\nf = make(math)", "f", "(math)", "(functools)"),
+        ("pick = a", "pick, a, b", "= a", "= b"),
+        ("T = list[A]", "T, A, B", "[A]", "[B]"),
+        ("Pick = A", "Pick, A, B", "= A", "= B"),
+        ("pick = A().m", "pick, A, B", "A()", "B()"),
+        ("x = make(1)\ny = make(2)\nc = make(1)", "x, y, c", "c = make(1)", "c = make(2)"),
+        ("x = make(1)\ny = make(1, 2)\nc = make(1)", "x, y, c", "c = make(1)", "c = make(1, 2)"),
+        ("x = make(a)\ny = make(b)\nc = make(a)", "x, y, c", "c = make(a)", "c = make(b)"),
+        ("x = [make(a), make(b)]\nc = x[0]", "x, c", "x[0]", "x[1]"),
+        (
+            "x = functools.partial(a, 1)\ny = functools.partial(b, 1)\nc = functools.partial(a, 1)",
+            "x, y, c",
+            "c = functools.partial(a",
+            "c = functools.partial(b",
+        ),
+        (
+            "x = functools.partial(a, 1)\ny = functools.partial(a, 2)\nc = functools.partial(a, 1)",
+            "x, y, c",
+            "c = functools.partial(a, 1",
+            "c = functools.partial(a, 2",
+        ),
+        ("x, y, z = 5, 6, 5", "x, y, z", "5, 6, 5", "5, 6, 6"),
+        ("import one as lib, two", "lib.f, two.f, two.one.f", "one as lib, two", "two as lib, two"),
+        ("from one import f", "f, two", "from one", "from two"),
+    ],
+)
+def test_a_name_that_stands_for_another_thing_counts(tmp_path, head, used, old, new):
+    write(tmp_path, "def f(): return 1\n", "one.py")
+    write(tmp_path, "import one\ndef f(): return 2\ndef g(): return one.f()\n", "two.py")
+    text = f"import functools\nimport two\n{MAKE}{head}\n@hy.stage\ndef s(): return {used}\n"
+    assert text.count(old) >= 1
+    place = text.rindex(old)
+    edited = text[:place] + new + text[place + len(old) :]
+    one = of_stage(tmp_path, text)
+    assert changed(one, of_stage(tmp_path, text.replace(MAKE, MAKE + "# said\n"))) == set()
+    assert changed(one, of_stage(tmp_path, edited))
+
+
 def test_lambdas_on_one_line_are_told_apart(tmp_path):
     text = "f, g = lambda: 1, lambda: 2\n@hy.stage\ndef s(): return f()\n"
     one = of_stage(tmp_path, text)
