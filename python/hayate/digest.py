@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import copyreg
 import enum
 import hashlib
 import io
@@ -12,7 +14,13 @@ from typing import Any
 
 #: Types whose repr is their content.
 _PLAIN = (type(None), bool, int, float, complex, bytes, type(Ellipsis), type(NotImplemented), range)
-_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+#: What belongs to a process or a thread: nothing that a result could depend on between runs.
+_OF_A_PROCESS = (
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.local,
+    contextvars.ContextVar,
+)
 _CODE = (
     type,
     types.ModuleType,
@@ -67,8 +75,8 @@ class Digester:
             return digest_text(type(value).__name__, repr(value))
         if type(value) is str:
             return digest_text("str", value)
-        if isinstance(value, _LOCKS):
-            return digest_text("lock")
+        if isinstance(value, _OF_A_PROCESS):
+            return digest_text("of a process")
         if isinstance(value, _CODE) or self._is_code(value):
             return digest_text("code", self._on_code(value))
         if id(value) in self._open:
@@ -98,8 +106,9 @@ class Digester:
 
     def _reduced(self, value: Any) -> list[str]:
         """By what pickle would keep, but without its memo, whose form depends on identities."""
+        reduce = copyreg.dispatch_table.get(type(value))
         try:
-            reduced = value.__reduce_ex__(4)
+            reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except Exception as error:
             raise NoContentError(
                 f"a {type(value).__module__}.{type(value).__qualname__} has no content to compare"
@@ -123,12 +132,19 @@ class Digester:
 
     def pandas_frame(self, value: Any) -> list[str]:
         columns = [self.pandas_column(value.iloc[:, place]) for place in range(value.shape[1])]
-        head = [self.digest(list(value.columns)), *self.pandas_column(value.index.to_series())]
+        head = [*self.pandas_index(value.columns), *self.pandas_index(value.index)]
         return [*head, *(one for column in columns for one in column)]
+
+    def pandas_index(self, value: Any) -> list[str]:
+        return [self.digest(list(value.names)), *self.pandas_column(value.to_series())]
 
     def pandas_column(self, value: Any) -> list[str]:
         """A Series or an Index."""
         head = [str(value.dtype), self.digest(value.name)]
+        if value.dtype.name == "category":
+            categories = value.dtype.categories
+            head += [str(value.dtype.ordered), str(categories.dtype)]
+            head.append(self.digest(categories.tolist()))
         if value.dtype.kind in "iufbmMc":
             return [*head, *self.array(value.to_numpy())]
         if str(value.dtype) not in ("str", "string"):
@@ -138,7 +154,7 @@ class Digester:
         return [*head, *self.array(hash_array(value.to_numpy(dtype=object), categorize=False))]
 
     def pandas_series(self, value: Any) -> list[str]:
-        return [*self.pandas_column(value), *self.pandas_column(value.index.to_series())]
+        return [*self.pandas_column(value), *self.pandas_index(value.index)]
 
     def polars_frame(self, value: Any) -> list[str]:
         buffer = io.BytesIO()
