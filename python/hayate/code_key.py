@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import enum
 import functools
 import importlib
 import importlib.util
@@ -25,7 +26,7 @@ from hayate.distributions import distributions_of, versions
 from hayate.errors import UsageError, Where
 from hayate.loading import executed_source, is_installed, project_modules
 from hayate.ownership import is_project, is_project_module
-from hayate.parameters import Param, name_of
+from hayate.parameters import Param, kind_of, location_of, name_of, type_of
 from hayate.sources import Source
 from hayate.stages import Constant, Stage, StageOutput
 from hayate.syntax import (
@@ -40,7 +41,7 @@ from hayate.syntax import (
 )
 
 #: What a stage gets where nothing is said.
-_DISTRIBUTION_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow", "frame": ""}
+_DISTRIBUTION_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow"}
 #: Calls at module level that change nothing that a stage could see.
 _HARMLESS = {"print", "logging", "warnings"}
 #: Stands for any logger.
@@ -70,9 +71,16 @@ class CodeKeys:
         for module in list(project_modules()):
             walk.effects_of(module)
         for name, bound in stage.inputs.items():
-            if not isinstance(bound, (Param, Constant)):
-                # The function works with this library whether its text names it or not.
-                walk.distribution(_DISTRIBUTION_OF_AS[stage.as_.get(name) or "pandas"])
+            if isinstance(bound, Constant):
+                walk.components[f"type of {name}"] = type(bound.value).__qualname__
+            elif isinstance(bound, Param):
+                walk.parameter(bound, name)
+            else:
+                # The function works with this library whether its text names it or not; hayate's
+                # own frames are no library's.
+                as_ = stage.as_.get(name) or "pandas"
+                if as_ in _DISTRIBUTION_OF_AS:
+                    walk.distribution(_DISTRIBUTION_OF_AS[as_])
         walk.components["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return walk.components
 
@@ -183,6 +191,15 @@ class _Walk:
         self._of_type(type(value))
         self._add(label, digest)
         return digest
+
+    def parameter(self, parameter: Param, name: str) -> None:
+        """Takes in the type, which gives the parameter's text its meaning."""
+        kind = kind_of(parameter)
+        self.components[f"type of {name}"] = type_of(parameter)
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            self.reach(kind, kind.__name__)
+            values = {one: member.value for one, member in kind.__members__.items()}
+            self.value(values, f"members of {kind.__qualname__}", location_of(parameter).where())
 
     def _add(self, label: str, digest: str) -> str:
         free, count = label, 1

@@ -173,6 +173,11 @@ def type_of(parameter: Param) -> str:
     return parameter._type
 
 
+def kind_of(parameter: Param) -> Any:
+    """The type itself."""
+    return parameter._kind
+
+
 def location_of(parameter: Param) -> Location:
     return parameter._location
 

@@ -88,8 +88,11 @@ def parse(kind: Any, name: str, text: str, working_directory: str) -> Any:
                 raise ValueError(text)
             return pathlib.Path(working_directory, os.path.expanduser(text))
         case "enum":
+            # Names before values: one member's value may be another one's name.
+            if text in kind.__members__:
+                return kind[text]
             for member in kind:
-                if text in (member.name, str(member.value)):
+                if text == str(member.value):
                     return member
             raise ValueError(text)
         case "literal":
@@ -162,4 +165,6 @@ def from_json(kind: Any, name: str, value: Any) -> Any:
         return float(value)
     if not isinstance(value, str) or name in ("str", "literal"):
         return value
+    if name == "enum":
+        return kind[value]
     return parse(kind, name, value, os.sep)

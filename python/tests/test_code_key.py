@@ -286,17 +286,69 @@ def test_another_stage_may_be_called_as_a_function(tmp_path):
     assert changed(of_stage(tmp_path, text), edited) == {"t()"}
 
 
-def test_loggers_and_locks_are_no_content(tmp_path):
+def test_loggers_locks_and_what_a_thread_holds_are_no_content(tmp_path):
     text = """
-    import logging, threading
+    import contextvars, logging, threading
     log = logging.getLogger(__name__)
     LOCK = threading.Lock()
+    LOCAL = threading.local()
+    CURRENT = contextvars.ContextVar("current")
     @hy.stage
     def s():
         with LOCK:
-            log.info("x")
+            log.info("x", LOCAL, CURRENT)
     """
     assert "s()" in of_stage(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("re.compile('a')", "re.compile('b')"),
+        ("re.compile('a')", "re.compile('a', re.I)"),
+        ("int | float", "int | str"),
+    ],
+)
+def test_values_that_pickle_by_the_table_of_copyreg_count(tmp_path, one, other):
+    text = f"import re\nX = {one}\n@hy.stage\ndef s(): return X\n"
+    same = of_stage(tmp_path, text)
+    assert "global X" in changed(same, of_stage(tmp_path, text.replace(one, other)))
+
+
+@pytest.mark.parametrize("how", ["(as_='frame')\ndef s(a)", "\ndef s(a: hy.Frame)"])
+def test_a_stage_that_takes_a_frame_of_hayate_needs_no_library(tmp_path, how):
+    components = of_stage(tmp_path, f"a = hy.csv('a.csv')\n@hy.stage{how}: return a\n")
+    assert {"s()", "python"} == components.keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("param(str", "param(hy_date", "type of p"),
+        ("param(str", "param(Kind", "type of p"),
+        ("'c': 1", "'c': '1'", "type of c"),
+        ("'c': 1", "'c': True", "type of c"),
+        ("A = 1", "A = 2", "members of Kind"),
+        ("A = 1", "A = LIMIT + 1", "members of Kind"),
+        ("def __str__(self): return 'a'", "def __str__(self): return 'b'", "class Kind"),
+    ],
+)
+def test_the_types_of_parameters_count(tmp_path, old, new, named):
+    text = """
+    import enum
+    from datetime import date as hy_date
+    LIMIT = 1
+    class Kind(enum.Enum):
+        A = 1
+        def __str__(self): return 'a'
+    p = hy.param(str)
+    e = hy.param(Kind)
+    @hy.stage(inputs={'c': 1})
+    def s(p, e, c): return p, e, c
+    """
+    assert old in text
+    edited = of_stage(tmp_path, text.replace(old, new))
+    assert named in changed(of_stage(tmp_path, text), edited)
 
 
 @pytest.mark.parametrize(
@@ -373,6 +425,10 @@ def test_values_have_one_digest_exactly_if_they_are_written_alike(one, other):
     assert (digest(one) == digest(other)) == (repr(one) == repr(other))
 
 
+ORDERS = [("ab", False), ("ba", False), ("abc", False), ("ab", True)]
+NAMES = [("x", "y"), ("x", "z"), (None, None)]
+
+
 def test_tables_and_arrays_count_by_content():
     import numpy as np
     import pandas as pd
@@ -391,6 +447,14 @@ def test_tables_and_arrays_count_by_content():
         assert digest(make(3)) == digest(make(3)) != digest(make(4))
     assert digest(pd.Series([1, "1"], dtype=object)) != digest(pd.Series(["1", 1], dtype=object))
     assert digest(pd.Series([1, 2])) != digest(pd.Series([1.0, 2.0]))
+    series = pd.Series(["a", "b"])
+    different = [
+        *(series, series.rename("x"), series.rename_axis("x")),
+        *(series.astype(pd.CategoricalDtype(list(names), sorted_)) for names, sorted_ in ORDERS),
+        *(series.to_frame(), series.to_frame().rename_axis(columns="x")),
+        *(pd.Series([1, 2], pd.MultiIndex.from_product([[1], [2, 3]], names=n)) for n in NAMES),
+    ]
+    assert len({digest(one) for one in different}) == len(different)
     sliced = pa.table({"a": [0, 1, 3]}).slice(1)
     assert digest(sliced) == digest(pa.table({"a": [1, 3]}))
 

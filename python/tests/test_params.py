@@ -162,3 +162,12 @@ def test_a_parameter_can_be_looked_at_by_tools():
 def test_today_is_the_same_for_every_process_of_a_run():
     instant = dt.datetime(2026, 11, 24, 23, 59, 59, tzinfo=dt.UTC)
     assert today().resolve(instant) == dt.date(2026, 11, 24)
+
+
+def test_the_name_of_a_member_goes_before_the_value_of_another_one():
+    kind = enum.Enum("Kind", {"A": "B", "B": "C", "D": "x"})
+    assert values.parse(kind, "enum", "B", "/") is kind.B
+    assert values.parse(kind, "enum", "x", "/") is kind.D
+    assert values.from_json(kind, "enum", values.to_json(kind.B)) is kind.B
+    with pytest.raises(KeyError):
+        values.from_json(kind, "enum", "x")

@@ -355,3 +355,32 @@ def test_from_fresh_and_targets_choose_what_runs(project, clicks):
     (line,) = [line for line in plan.splitlines() if line.lstrip().startswith("mean")]
     assert "--from" in line
     assert project.hayate("run", "job.py", "--fresh").code == 0
+
+
+def test_a_stage_may_take_the_frame_itself(project):
+    project.write("data.csv", "x\n1\n2\n")
+    project.write(
+        "job.py",
+        """
+        import hayate as hy
+
+        data = hy.csv("data.csv")
+
+        @hy.stage(as_="frame")
+        def count(data):
+            import pandas as pd
+
+            return pd.DataFrame({"rows": [data.rows], "kind": [type(data).__name__]})
+
+        @hy.stage
+        def same(data: hy.Frame):
+            return data.to("pandas")
+
+        hy.output(count, "count.csv")
+        hy.output(same, "same.csv")
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    assert (project.folder / "count.csv").read_text() == "rows,kind\n2,Frame\n"
+    assert (project.folder / "same.csv").read_text() == "x\n1\n2\n"
