@@ -479,7 +479,12 @@ class _Walk:
         elif not is_project_module(sys.modules[top]):
             self._of_module(top)
             return None
-        return importlib.import_module(name)
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            # The function may be ready for that; one that is not says so when it is called.
+            self._add(f"import {name}", "absent")
+            return None
 
     def _of_type(self, kind: type) -> None:
         self._of_module(kind.__module__)

@@ -244,6 +244,24 @@ def test_lambdas_on_one_line_are_told_apart(tmp_path):
     assert changed(one, of_stage(tmp_path, text.replace("lambda: 1", "lambda: 3"))) == {"f()"}
 
 
+@pytest.mark.parametrize("how", ["import pkg.gpu", "from pkg import gpu", "from pkg.gpu import f"])
+def test_a_module_of_the_project_may_be_absent(tmp_path, how):
+    text = f"""
+    import pkg
+    @hy.stage
+    def s():
+        try:
+            {how}
+        except ImportError:
+            return 1
+    """
+    write(tmp_path, "", "pkg/__init__.py")
+    one = of_stage(tmp_path, text)
+    assert one["import pkg.gpu"] == "absent"
+    write(tmp_path, "def f(): return 2\n", "pkg/gpu.py")
+    assert "import pkg.gpu" in changed(one, of_stage(tmp_path, text))
+
+
 def test_a_module_that_is_passed_around_counts_whole(tmp_path):
     text = "import shoplib\n@hy.stage\ndef s(): return getattr(shoplib, 'un' + 'used')()\n"
     write(tmp_path, SHOPLIB, "shoplib.py")
