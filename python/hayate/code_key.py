@@ -359,6 +359,9 @@ class _Walk:
             self._imports(node, used, namespace, where)
         for member in vars(kind).values():
             self._member(member, bool(nodes), where)
+        values = {name: one for name, one in vars(kind).items() if not _is_method(one)}
+        if nodes:
+            self._held(values, self._qualified_value(owner, qualname), where)
         if not nodes:
             plain = {name: one for name, one in vars(kind).items() if not name.startswith("__")}
             self.value(plain, f"members of {label}", where)
@@ -398,10 +401,20 @@ class _Walk:
         source = self._module_of_file(str(module.__file__ or ""))
         if source is not None:
             self._add(label, digest_text(meaning(source.tree)))
-        for called, value in sorted(vars(module).items()):
-            if _is_code(value) and not called.startswith("__"):
-                self.reach(value, called)
+        self._held(vars(module), name, Where(object=str(module.__file__ or "")))
         return label
+
+    def _held(self, namespace: Mapping[str, Any], owner: str, where: Where) -> None:
+        """What a module or a class holds, however the stage comes by it."""
+        for name, value in sorted(namespace.items()):
+            if name.startswith("__") and name.endswith("__"):
+                continue
+            if _is_code(value):
+                self.reach(value, name)
+                continue
+            # Perhaps nothing reads it, so one without content is no reason to stop.
+            with contextlib.suppress(UsageError):
+                self.value(value, f"global {owner}.{name}", where)
 
     def effects_of(self, module: types.ModuleType) -> None:
         """Statements of a project's module that act on others, whoever reads what they set."""
@@ -530,6 +543,12 @@ def _read_as_global(value: Any, name: str, where: Where) -> UsageError:
 def _is_code(value: Any) -> bool:
     return isinstance(value, (type, types.ModuleType, types.FunctionType, Stage)) or (
         callable(value) and (_is_builtin(value) or hasattr(value, "__wrapped__"))
+    )
+
+
+def _is_method(member: Any) -> bool:
+    return isinstance(
+        member, (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
     )
 
 

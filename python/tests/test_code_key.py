@@ -244,6 +244,26 @@ def test_lambdas_on_one_line_are_told_apart(tmp_path):
     assert changed(one, of_stage(tmp_path, text.replace("lambda: 1", "lambda: 3"))) == {"f()"}
 
 
+def test_values_computed_at_import_count_in_classes_and_whole_modules(tmp_path):
+    text = """
+    import os
+    import made
+    class Model:
+        SIZE = int(os.path.getsize(__file__ + ".size"))
+        def fit(self): return self.SIZE
+    @hy.stage
+    def s(): return Model().fit(), vars(made)
+    """
+    write(tmp_path, "1", "job.py.size")
+    write(tmp_path, "import os\nSIZE = os.path.getsize(__file__ + '.size')\n", "made.py")
+    write(tmp_path, "1", "made.py.size")
+    one = of_stage(tmp_path, text)
+    assert changed(one, of_stage(tmp_path, text)) == set()
+    write(tmp_path, "22", "job.py.size")
+    write(tmp_path, "22", "made.py.size")
+    assert changed(one, of_stage(tmp_path, text)) == {"global Model.SIZE", "global made.SIZE"}
+
+
 @pytest.mark.parametrize("how", ["import pkg.gpu", "from pkg import gpu", "from pkg.gpu import f"])
 def test_a_module_of_the_project_may_be_absent(tmp_path, how):
     text = f"""
