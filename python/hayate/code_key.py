@@ -44,6 +44,8 @@ from hayate.syntax import (
 _DISTRIBUTION_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow"}
 #: Calls at module level that change nothing that a stage could see.
 _HARMLESS = {"print", "logging", "warnings"}
+#: Globals that every module has; any other name may be the user's.
+_OF_EVERY_MODULE = {*vars(types.ModuleType("any")), "__builtins__", "__cached__", "__file__"}
 #: Stands for any logger.
 _LOGGER = "a logger"
 
@@ -277,7 +279,7 @@ class _Walk:
         where: Where,
     ) -> None:
         for name in sorted(names):
-            if name in namespace and not name.startswith("__"):
+            if name in namespace and name not in _OF_EVERY_MODULE:
                 self._chains(namespace[name], name, used.get(name, {()}), where, namespace)
 
     def _chains(
@@ -424,12 +426,9 @@ class _Walk:
         namespace = vars(module)
         texts = []
         for node in effects(source):
-            used = chains(node)
-            quiet = _HARMLESS & used.keys() or any(
-                isinstance(namespace.get(name), logging.Logger) for name in used
-            )
-            if quiet:
+            if _is_quiet(node, namespace):
                 continue
+            used = chains(node)
             texts.append(meaning(node))
             where = Where(object=str(module.__file__), line=node.lineno)
             for name in sorted(global_names(code_of(node))):
@@ -527,6 +526,22 @@ class _Walk:
 
 
 _EMPTY: Any = object()
+
+
+def _is_quiet(statement: ast.stmt, namespace: Mapping[str, Any]) -> bool:
+    """Whether it only says something: a call of these whose arguments call nothing themselves."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return False
+    call = statement.value
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    if any(isinstance(part, ast.Call) for argument in given for part in ast.walk(argument)):
+        return False
+    called: ast.expr = call.func
+    while isinstance(called, (ast.Attribute, ast.Call)):
+        called = called.value if isinstance(called, ast.Attribute) else called.func
+    if not isinstance(called, ast.Name):
+        return False
+    return called.id in _HARMLESS or isinstance(namespace.get(called.id), logging.Logger)
 
 
 def _read_as_global(value: Any, name: str, where: Where) -> UsageError:

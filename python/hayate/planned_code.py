@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from hayate.code_key import CodeKeys
@@ -12,7 +13,7 @@ from hayate.digest import digest_text
 from hayate.errors import UsageError, Where
 from hayate.job import Job
 from hayate.loading import executed_source
-from hayate.stages import Stage
+from hayate.stages import Constant, Stage
 
 
 class PlannedCode:
@@ -31,6 +32,7 @@ class PlannedCode:
         self._not_imported: dict[str, str] = planned["sources"]
         self._edited: list[str] = []
         self._same: set[str] = set()
+        self._constants: set[tuple[str, str]] = set()
         self._modules = 0
 
     def stage(self, name: str) -> Stage[..., Any]:
@@ -62,6 +64,28 @@ class PlannedCode:
         if not same:
             raise _was_edited(self._edited[0])
         self._same.add(stage.name)
+
+    def check_constant(self, stage: Stage[..., Any], spec: Mapping[str, Any]) -> None:
+        """To be called before a constant of the job file is used that the task names by its digest.
+
+        Raises:
+            UsageError: this import of the job file has made another value.
+        """
+        place = (stage.name, spec["param"])
+        bound = stage.inputs[spec["param"]]
+        if not isinstance(bound, Constant) or spec.get("type") != "constant":
+            return
+        if place in self._constants:
+            return
+        label, where = f'inputs["{spec["param"]}"]', stage.location.where()
+        keys = CodeKeys(self._job.module.__name__)
+        if keys.constant(bound.value, label, where) != spec["value"]:
+            raise UsageError(
+                f"{label} of stage {stage.name} is another value each time the job is imported",
+                where,
+                "Make it inside of the stage, or pass it as a parameter (hy.param).",
+            )
+        self._constants.add(place)
 
     def _compare_texts(self) -> None:
         # Called after each call of a stage, so nothing is looked through without need.

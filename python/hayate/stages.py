@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from hayate import values
 from hayate.errors import UsageError
 from hayate.location import Location, caller
 from hayate.parameters import Param, value_from_json
@@ -130,12 +131,16 @@ class Stage(Generic[P, R]):
 
         Args:
             parameter: its name.
-            spec: `{"type": …, "value": …}` as in the task message. A constant is taken from the job
-                file itself, a copy for each call.
+            spec: `{"type": …, "value": …}` as in the task message. A constant that is no simple
+                value is taken from the job file itself, a copy for each call.
         """
         bound = self.inputs[parameter]
         if isinstance(bound, Constant):
-            return copy.deepcopy(bound.value)
+            kind = spec.get("type", "constant")
+            if kind == "constant":
+                return copy.deepcopy(bound.value)
+            # The planned one: the job file may make another with each import (today's date).
+            return values.from_json(type(bound.value), kind, spec["value"])
         if isinstance(bound, Param):
             return value_from_json(bound, spec.get("value"))
         raise KeyError(parameter)

@@ -161,8 +161,8 @@ def _effects(body: list[ast.stmt], hayate_names: set[str]) -> Iterator[ast.stmt]
         for name in ("body", "orelse", "finalbody"):
             if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 yield from _effects(getattr(node, name, []), hayate_names)
-        for handler in getattr(node, "handlers", []):
-            yield from _effects(handler.body, hayate_names)
+        for inner in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+            yield from _effects(inner.body, hayate_names)
 
 
 def _is_script_guard(test: ast.expr) -> bool:

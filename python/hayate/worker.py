@@ -188,7 +188,11 @@ class Worker:
             planned.check(stage)  # it may have imported modules
             return result
 
-        return UserFunction(stage.function, run), lambda spec: stage.value(spec["param"], spec)
+        def value_of(spec: Mapping[str, Any]) -> Any:
+            planned.check_constant(stage, spec)
+            return stage.value(spec["param"], spec)
+
+        return UserFunction(stage.function, run), value_of
 
     def _planned_code(self, task: Mapping[str, Any]) -> PlannedCode:
         if self._planned is None or self._planned[0] != task["code"]:

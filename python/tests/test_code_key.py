@@ -507,3 +507,34 @@ def test_distributions_come_with_their_requirements():
     found = versions("pandas")
     assert {"pandas", "numpy"} <= found.keys()
     assert distributions_of("no_such_module_anywhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("__LIMIT = 3", "__LIMIT = 4"),
+        ("match 1:\n    case 1: put(1)", "match 1:\n    case 1: put(2)"),
+        ("print(put(1))", "print(put(2))"),
+        ("__LIMIT = 3", "__LIMIT = 3\nprint(put(1))"),
+    ],
+)
+def test_what_looks_private_or_quiet_counts_all_the_same(tmp_path, old, new):
+    text = """
+put = list().append
+__LIMIT = 3
+match 1:
+    case 1: put(1)
+print(put(1))
+a = hy.csv("a.csv")
+
+@hy.stage
+def s(a):
+    return __LIMIT
+"""
+    assert old in text
+    assert changed(components(tmp_path, text), components(tmp_path, text.replace(old, new)))
+
+
+def test_what_only_says_something_does_not_count(tmp_path):
+    quiet = BASE + '\nimport logging\nprint("day", 1)\nlogging.getLogger("x").info("a")\n'
+    assert changed(components(tmp_path), components(tmp_path, quiet)) == set()

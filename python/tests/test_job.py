@@ -307,3 +307,8 @@ def test_a_syntax_error_is_told_with_its_line(tmp_path):
 def test_an_exit_in_the_job_file_is_told(tmp_path):
     error = _error_of(tmp_path, "import sys\nsys.exit(3)\n")
     assert error["fault"] == "user_code" and error["what"] == "SystemExit: 3"
+
+
+def test_a_simple_constant_is_the_planned_one(tmp_path):
+    job = load(tmp_path, "def f(k): return k\ns = hy.stage(f, name='s', inputs={'k': 4})\n")
+    assert job.stages["s"].value("k", {"type": "int", "value": 3}) == 3

@@ -123,3 +123,17 @@ def test_an_edit_during_the_run_is_never_kept_as_what_was_planned(project, file,
         ran = project.hayate("run", "job.py")
     assert ran.code == 0, ran.err
     assert (project.folder / "out.csv").read_text() == "a,b\n1,5\n3,9\n"
+
+
+def test_a_constant_that_differs_with_each_import_is_told(project):
+    body = """
+import os
+
+def f(data, k):
+    return data
+
+s = hy.stage(f, name="s", inputs={"data": data, "k": [os.getpid()]})
+"""
+    ran = run(project, body)
+    assert ran.code == 2, ran.err
+    assert 'inputs["k"] of stage s' in ran.err and "hy.param" in ran.err
