@@ -39,11 +39,10 @@ void Scheduler::Log(const std::string& text) const {
 }
 
 int64_t Scheduler::CountRunning(const std::string& node) const {
-  return std::count_if(running_.begin(), running_.end(),
-                       [&](const auto& one) {
-                         const Task& task = one.second.entry.task;
-                         return !task.background && task.node == node;
-                       });
+  return std::count_if(running_.begin(), running_.end(), [&](const auto& one) {
+    const Task& task = one.second.entry.task;
+    return !task.background && task.node == node;
+  });
 }
 
 int64_t Scheduler::CountForeground() const {
