@@ -7,6 +7,7 @@
 #include <arrow/compute/cast.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/bitmap_ops.h>
 
 #include <algorithm>
 #include <functional>

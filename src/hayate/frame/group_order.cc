@@ -3,6 +3,7 @@
 #include <arrow/array.h>
 #include <arrow/buffer_builder.h>
 #include <arrow/compute/api_vector.h>
+#include <arrow/datum.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
