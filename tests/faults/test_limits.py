@@ -24,9 +24,9 @@ def test_stage_that_needs_too_much_memory_is_named_before_the_kernel_ends_the_ru
     body = """
 @hy.stage
 def s(data):
-    import time
+    import signal
     hold = bytearray(b"x") * (700 << 20)
-    time.sleep(100)
+    signal.pause()
 """
     write_job(project, body)
     ran = project.hayate("run", "job.py", "--memory", "600MiB")

@@ -54,9 +54,8 @@ struct PlanReads {
   std::function<Status(const std::string& dir)> verify;
 };
 
-/// Which nodes have to run, and why: by stat and manifests, as far
-/// as they tell. Indices are those of
-/// Description::nodes.
+/// Which nodes have to run, and why: by stat and manifests, as far as they tell. Indices are those
+/// of Description::nodes.
 struct Plan {
   std::vector<PlannedNode> nodes;
   std::vector<std::string> warnings;
