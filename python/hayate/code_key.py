@@ -49,7 +49,7 @@ class CodeKeys:
                 # own frames are no library's.
                 as_ = stage.as_.get(name) or "pandas"
                 if as_ in _DISTRIBUTION_OF_AS:
-                    walk.distribution(_DISTRIBUTION_OF_AS[as_])
+                    walk.components.distribution(_DISTRIBUTION_OF_AS[as_])
         walk.components["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return walk.components
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.machinery
+import sys
 import types
 from typing import Any
 
@@ -31,16 +33,36 @@ def is_declared_or_code(value: Any) -> bool:
 
 
 def is_builtin(value: Any) -> bool:
-    return isinstance(
-        value,
-        (
-            types.BuiltinFunctionType,
-            types.MethodWrapperType,
-            types.WrapperDescriptorType,
-            types.MethodDescriptorType,
-            types.ClassMethodDescriptorType,
-        ),
-    ) or (type(value).__module__ == "numpy" and type(value).__name__ == "ufunc")
+    return (
+        isinstance(
+            value,
+            (
+                types.BuiltinFunctionType,
+                types.MethodWrapperType,
+                types.WrapperDescriptorType,
+                types.MethodDescriptorType,
+                types.ClassMethodDescriptorType,
+            ),
+        )
+        or (type(value).__module__ == "numpy" and type(value).__name__ == "ufunc")
+        or _is_compiled(value)
+    )
+
+
+def is_capsule(value: Any) -> bool:
+    """Whether it is a pointer: what pybind11 binds to its functions."""
+    return type(value).__name__ == "PyCapsule"
+
+
+def _is_compiled(value: Any) -> bool:
+    """A function of Cython, nanobind or the like: what its compiled module has under its name."""
+    if isinstance(value, (type, types.FunctionType)) or not callable(value):
+        return False
+    module = sys.modules.get(module_name(value))
+    path = str(getattr(module, "__file__", "") or "")
+    if not path.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        return False
+    return getattr(module, str(getattr(value, "__name__", "")), None) is value
 
 
 def module_name(value: Any) -> str:

@@ -3,7 +3,7 @@
 Followed are functions, classes, values of globals and of closures, project modules, and the
 versions of the distributions that the reached code imports. Comments, docstrings, annotations and
 positions do not count. Never stale is worth more than never rerun: where something cannot be
-followed precisely, more is taken in.
+followed precisely, more is taken in: the whole project, where names are made at run time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import ast
 import contextlib
 import enum
 import functools
-import importlib
 import importlib.util
 import logging
 import os
@@ -26,15 +25,17 @@ from hayate.code_objects import (
     attribute,
     cell_content,
     is_builtin,
+    is_capsule,
     is_code,
     is_declared_or_code,
     is_method,
     module_name,
 )
+from hayate.components import Components
 from hayate.digest import Digester, NoContentError, digest_text
-from hayate.distributions import distributions_of, versions
+from hayate.dynamic import is_dynamic
 from hayate.errors import UsageError, Where
-from hayate.loading import is_installed
+from hayate.loading import project_files, project_modules
 from hayate.ownership import is_project, is_project_module
 from hayate.parameters import Param, kind_of, location_of, name_of, type_of
 from hayate.sources import Source
@@ -61,12 +62,13 @@ class CodeWalk:
     """One walk from a function over all that it reaches."""
 
     def __init__(self, main: str, module_of_file: Any) -> None:
-        self.components: dict[str, str] = {}
+        self.components = Components()
         self._main = main
         self._module_of_file = module_of_file
         # Values are told apart by name, too: equal numbers may be one object.
         self._labels: dict[tuple[int, str], str] = {}
         self._kept: list[Any] = []  # keeps the ids in _labels from being used again
+        self._whole_project_counts = False
         self._digester = Digester(lambda value: self.reach(value, ""), is_declared_or_code)
 
     # What can be reached. `reach` gives the label that stands for the thing in a digest: what is in
@@ -109,7 +111,7 @@ class CodeWalk:
         wrapped = getattr(value, "__wrapped__", None) or getattr(value, "py_func", None)
         if callable(wrapped):
             # A cache, a compiled function: the settings stand in the decorator's text.
-            self._of_type(type(value))
+            self.components.type(type(value))
             return f"{type(value).__qualname__} {self.reach(wrapped, name)}"
         if isinstance(value, types.GenericAlias):
             alias = (value.__origin__, value.__args__)
@@ -119,9 +121,9 @@ class CodeWalk:
         if is_builtin(value):
             called = getattr(value, "__qualname__", None) or getattr(value, "__name__", name)
             label = f"{module_name(value)}.{called}"
-            self._of_module(module_name(value))
+            self.components.module(module_name(value))
             owner = getattr(value, "__self__", None)
-            if owner is None or isinstance(owner, (type, types.ModuleType)):
+            if owner is None or isinstance(owner, (type, types.ModuleType)) or is_capsule(owner):
                 return label
             return f"{label} of {self.value(owner, f'global {name}', where)}"
         label = f"global {name}"
@@ -140,8 +142,8 @@ class CodeWalk:
                 where,
                 "Make it inside of the stage, or read it as a source or a parameter.",
             ) from None
-        self._of_type(type(value))
-        self._add(label, digest)
+        self.components.type(type(value))
+        self.components.add(label, digest)
         return digest
 
     def parameter(self, parameter: Param, name: str) -> None:
@@ -153,21 +155,13 @@ class CodeWalk:
             values = {one: member.value for one, member in kind.__members__.items()}
             self.value(values, f"members of {kind.__qualname__}", location_of(parameter).where())
 
-    def _add(self, label: str, digest: str) -> str:
-        free, count = label, 1
-        while self.components.get(free, digest) != digest:
-            count += 1
-            free = f"{label} #{count}"
-        self.components[free] = digest
-        return free
-
     # Functions
 
     def _function(self, function: types.FunctionType, name: str) -> str:
         code = function.__code__
         owner = module_name(function)
         if not is_project(owner, code.co_filename):
-            self._of_module(owner)
+            self.components.module(owner)
             wrapped = getattr(function, "__wrapped__", None)
             if wrapped is not None:
                 self.reach(wrapped, name)
@@ -181,7 +175,7 @@ class CodeWalk:
         module = self._module_of_file(code.co_filename)
         node = module.function(code) if module is not None else None
         text = meaning(node) if node is not None else bytecode_meaning(code)
-        label = self._add(label, digest_text(text))
+        label = self.components.add(label, digest_text(text))
         self._labels[id(function), ""] = label
         where = Where(object=code.co_filename, line=code.co_firstlineno)
         used = chains(node) if node is not None else {}
@@ -190,6 +184,7 @@ class CodeWalk:
             for decorator in node.decorator_list:
                 names |= chains(decorator).keys()
         self._names(names, used, function.__globals__, where)
+        self._follow_names(code, function.__globals__)
         bound = []  # what tells functions of one text apart
         for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             bound.append(self._variable(cell_content(cell), variable, used, label, where))
@@ -218,7 +213,7 @@ class CodeWalk:
         if not is_code(value):
             return self.value(value, called, where)
         found = self._chains(value, variable, used.get(variable, {()}), where)
-        self._add(called, found)
+        self.components.add(called, found)
         return found
 
     def _names(
@@ -271,7 +266,7 @@ class CodeWalk:
             *(f"module {name}", f"module {owner}.{name}"),
         }
         if label not in defined:
-            self._add(f"name {called}", label)
+            self.components.add(f"name {called}", label)
         return label
 
     def _qualified(self, module: str, name: str) -> str:
@@ -287,7 +282,7 @@ class CodeWalk:
         module = sys.modules.get(owner)
         path = str(getattr(module, "__file__", "") or "")
         if not is_project(owner, path):
-            self._of_module(owner)
+            self.components.module(owner)
             return f"{owner}.{qualname}"
         label = self._qualified(owner, f"class {qualname}")
         if owner != self._main:
@@ -296,15 +291,17 @@ class CodeWalk:
         where = Where(object=path)
         source = self._module_of_file(path)
         nodes = source.classes(qualname) if source is not None else []
-        self._add(label, digest_text(*map(meaning, nodes)))
+        self.components.add(label, digest_text(*map(meaning, nodes)))
         for base in (*kind.__bases__, type(kind)):
             self.reach(base, base.__name__)
         namespace = vars(module) if module is not None else {}
         for node in nodes:
             used = chains(node)
+            compiled = code_of(node)
+            self._follow_names(compiled, namespace)
             names = {
                 name
-                for name in global_names(code_of(node))
+                for name in global_names(compiled)
                 if not isinstance(namespace.get(name), (Param, Source))
             }
             self._names(names, used, namespace, where)
@@ -341,18 +338,18 @@ class CodeWalk:
                 label = f"{function.__qualname__}()"
                 self._variable(cell_content(cell), variable, {}, label, method)
 
-    # Modules and distributions
+    # Modules
 
     def _whole_module(self, module: types.ModuleType) -> str:
         name = module.__name__
-        if not is_project_module(module):
-            self._of_module(name)
-            return f"module {name}"
         label = f"module {name}"
+        self.components.module(name)
+        if not is_project_module(module):
+            return label
         self._labels[id(module), ""] = label
         source = self._module_of_file(str(module.__file__ or ""))
         if source is not None:
-            self._add(label, digest_text(meaning(source.tree)))
+            self.components.add(label, digest_text(meaning(source.tree)))
         self._held(vars(module), name, Where(object=str(module.__file__ or "")))
         return label
 
@@ -361,12 +358,33 @@ class CodeWalk:
         for name, value in sorted(namespace.items()):
             if name.startswith("__") and name.endswith("__"):
                 continue
-            if is_code(value):
-                self.reach(value, name)
-                continue
             # Perhaps nothing reads it, so one without content is no reason to stop.
             with contextlib.suppress(UsageError):
-                self.value(value, f"global {owner}.{name}", where)
+                if is_code(value):
+                    self.reach(value, name)
+                else:
+                    self.value(value, f"global {owner}.{name}", where)
+
+    def _follow_names(self, code: types.CodeType, namespace: Mapping[str, Any]) -> None:
+        """Takes in the whole project where code looks things up by names made at run time."""
+        if self._whole_project_counts or not is_dynamic(code, namespace):
+            return
+        self._whole_project_counts = True
+        loaded = list(project_modules())
+        for module in loaded:
+            self.reach(module, module.__name__)
+        paths = {str(module.__file__) for module in loaded}
+        folder = os.path.dirname(str(sys.modules[self._main].__file__))
+        for path in project_files(folder):
+            if path in paths:
+                continue
+            # What is not imported yet may be when the stage runs.
+            label = f"file {os.path.relpath(path, folder)}"
+            source = self._module_of_file(path) if path.endswith(".py") else None
+            if source is None:
+                self.components.file(label, path)
+            else:
+                self.components.add(label, digest_text(meaning(source.tree)))
 
     def effects_of(self, module: types.ModuleType) -> None:
         """Statements of a project's module that act on others, whoever reads what they set."""
@@ -387,7 +405,7 @@ class CodeWalk:
                     self._names({name}, used, namespace, where)
         if texts:
             file = os.path.basename(str(module.__file__))
-            self._add(f"module-level statements of {file}", digest_text(*texts))
+            self.components.add(f"module-level statements of {file}", digest_text(*texts))
 
     def _imports(
         self,
@@ -401,7 +419,7 @@ class CodeWalk:
         for one in imports(node):
             if isinstance(one, ast.Import):
                 for alias in one.names:
-                    module = self._imported(alias.name)
+                    module = self.components.imported(alias.name)
                     if module is None:
                         continue
                     bound = alias.asname or alias.name.partition(".")[0]
@@ -411,68 +429,18 @@ class CodeWalk:
             target = "." * one.level + (one.module or "")
             if one.level:
                 target = importlib.util.resolve_name(target, package)
-            module = self._imported(target)
+            module = self.components.imported(target)
             if module is None:
                 continue
             for alias in one.names:
                 value = attribute(module, alias.name)
                 if value is EMPTY:
-                    value = self._imported(f"{target}.{alias.name}")
+                    value = self.components.imported(f"{target}.{alias.name}")
                 if alias.name == "*" or value is None:
                     self.reach(module, target)
                     continue
                 bound = alias.asname or alias.name
                 self._chains(value, bound, used.get(bound, {()}), where, vars(module))
-
-    def _imported(self, name: str) -> types.ModuleType | None:
-        """The module if it is the project's own; a library is only noted, not imported."""
-        top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top == "hayate":
-            return None
-        if top not in sys.modules:
-            spec = importlib.util.find_spec(top)
-            if spec is None:
-                self._add(f"import {top}", "absent")
-                return None
-            places = [spec.origin or "", *(spec.submodule_search_locations or [])]
-            if any(is_installed(place) for place in places):
-                self.distribution_of_module(top)
-                return None
-        elif not is_project_module(sys.modules[top]):
-            self._of_module(top)
-            return None
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            # The function may be ready for that; one that is not says so when it is called.
-            self._add(f"import {name}", "absent")
-            return None
-
-    def _of_type(self, kind: type) -> None:
-        self._of_module(kind.__module__)
-
-    def _of_module(self, name: str) -> None:
-        """Notes the distribution of a library's module."""
-        top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in ("hayate", "__main__", ""):
-            return
-        module = sys.modules.get(top)
-        if module is not None and is_project_module(module):
-            return
-        self.distribution_of_module(top)
-
-    def distribution_of_module(self, top: str) -> None:
-        found = distributions_of(top)
-        for name in found:
-            self.distribution(name)
-        if not found:
-            path = str(getattr(sys.modules.get(top), "__file__", "") or "")
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    self._add(f"module {top}", digest_text(file.read().hex()))
-
-    def distribution(self, name: str) -> None:
-        self.components.update(versions(name))
 
 
 def _is_quiet(statement: ast.stmt, namespace: Mapping[str, Any]) -> bool:

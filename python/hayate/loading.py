@@ -17,6 +17,8 @@ from hayate.errors import UsageError, Where
 #: Attribute of a module that was imported from a project's source: the directory of the job.
 PROJECT_MARK = "__hayate_project__"
 
+_kept_sources: set[str] = set()
+
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):
     """Compiles the text each time and keeps it for tracebacks and for keys.
@@ -70,6 +72,7 @@ class _ProjectFinder(importlib.abc.MetaPathFinder):
 
 def keep_source(path: str, text: str) -> None:
     """Lets tracebacks show, and keys digest, the text that was executed, not a later edit of it."""
+    _kept_sources.add(path)
     linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
 
 
@@ -132,11 +135,31 @@ def project_modules() -> Iterator[types.ModuleType]:
             yield module
 
 
+def project_files(directory: str) -> Iterator[str]:
+    """Every file under the directory of a job that could be imported, by path.
+
+    Hidden folders and virtual environments are left out.
+    """
+    suffixes = tuple(importlib.machinery.all_suffixes())
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in ("__pycache__", "node_modules")
+            and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+        )
+        yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(suffixes))
+
+
 def _forget_projects() -> None:
     for module in list(project_modules()):
         sys.modules.pop(module.__name__, None)
     sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _ProjectFinder)]
     importlib.invalidate_caches()
+    while _kept_sources:
+        linecache.cache.pop(_kept_sources.pop(), None)
+    linecache.checkcache()  # the texts that were read without an import
 
 
 def _module_name(path: str) -> str:

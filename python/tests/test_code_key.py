@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from pathlib import Path
 
@@ -288,6 +289,109 @@ def test_a_module_that_is_passed_around_counts_whole(tmp_path):
     one = of_stage(tmp_path, text)
     write(tmp_path, SHOPLIB.replace("return 0", "return 9"), "shoplib.py")
     assert "module shoplib" in changed(one, of_stage(tmp_path, text))
+
+
+BY_NAME = [
+    "import importlib\ndef helper(): return importlib.import_module('plug' + 'in').f()",
+    "from importlib import import_module as find\ndef helper(): return find('plug' + 'in').f()",
+    "def helper():\n    import importlib\n    return importlib.import_module('plug' + 'in').f()",
+    "def helper(): return __import__('plug' + 'in').f()",
+    "def helper(): return eval('__imp' + 'ort__(\"plug\" + \"in\").f()')",
+    "import runpy\ndef helper(): return runpy.run_module('plug' + 'in')['f']()",
+    "import pkgutil\ndef helper(): return pkgutil.resolve_name('plug' + 'in:f')()",
+    "import sys\nimport plugin\ndef helper(): return sys.modules['plug' + 'in'].f()",
+    "def helper():\n    import sys, plugin as _\n    return sys.modules['plug' + 'in'].f()",
+    "from plugin import f as late\ndef helper(): return globals()['la' + 'te']()",
+    "from plugin import f as late\ndef helper(): return helper.__globals__['la' + 'te']()",
+    """
+class Base: pass
+class Child(Base):
+    def run(self):
+        import plugin
+        return plugin.f()
+def helper(): return [one().run() for one in Base.__subclasses__()][0]
+""",
+    """
+class Helper:
+    def __call__(self): return __import__('plug' + 'in').f()
+helper = Helper()
+""",
+    "def made():\n    return lambda: __import__('plug' + 'in').f()\nhelper = made()",
+]
+
+
+@pytest.mark.parametrize("head", BY_NAME)
+def test_what_is_reached_by_a_name_made_at_run_time_counts(tmp_path, head):
+    text = f"{head}\n@hy.stage\ndef s(): return helper()\n"
+    write(tmp_path, "def f(): return 1\n", "plugin.py")
+    one = of_stage(tmp_path, text)
+    assert load(tmp_path, text).stages["s"].function() == 1
+    write(tmp_path, "def f(): return 1  # the same\n", "plugin.py")
+    assert changed(one, of_stage(tmp_path, text)) == set()
+    write(tmp_path, "def f(): return 2\n", "plugin.py")
+    assert changed(one, of_stage(tmp_path, text)) <= {
+        *("module plugin", "file plugin.py", "module plugin.f()")
+    }
+    assert changed(one, of_stage(tmp_path, text))
+
+
+def test_names_made_at_run_time_reach_files_of_the_project_only(tmp_path):
+    text = "@hy.stage\ndef s(): return eval('1')\n"
+    one = of_stage(tmp_path, text)
+    write(tmp_path, "", "venv/pyvenv.cfg")
+    for folder in ("venv/lib", ".hidden", "__pycache__"):
+        write(tmp_path, "def f(): return 1\n", f"{folder}/some.py")
+    assert changed(one, of_stage(tmp_path, text)) == set()
+    write(tmp_path, "def f(: no Python", "package/some.py")
+    assert changed(one, of_stage(tmp_path, text)) == {"file package/some.py"}
+
+
+@pytest.mark.parametrize("used", ["df.eval('a')", "importlib.resources.files(s)", "sys.version"])
+def test_what_only_looks_like_a_name_made_at_run_time_reaches_no_more(tmp_path, used):
+    write(tmp_path, "def f(): return 1\n", "plugin.py")
+    text = (
+        f"import importlib.resources, sys\n@hy.stage\ndef s(df): return {used}\ndf = hy.csv('a')\n"
+    )
+    assert not [name for name in of_stage(tmp_path, text) if "plugin" in name]
+
+
+COMPILED = """
+#include <Python.h>
+static PyObject* f(PyObject*, PyObject*) { return PyLong_FromLong(RESULT); }
+static PyMethodDef methods[] = {{"f", f, METH_NOARGS, ""}, {nullptr, nullptr, 0, nullptr}};
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "fast", "", -1, methods};
+PyMODINIT_FUNC PyInit_fast() { return PyModule_Create(&definition); }
+"""
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        "from fast import f\n@hy.stage\ndef s(): return f()",
+        "import fast\n@hy.stage\ndef s(): fast.f()",
+    ],
+)
+def test_a_compiled_module_of_the_project_counts_by_its_bytes(tmp_path, used):
+    text = (
+        "import json, sys\nfrom hayate.code_key import CodeKeys\nfrom hayate.job import load_job\n"
+        "job = load_job(sys.argv[1], {})\n"
+        "print(json.dumps(CodeKeys(job.module.__name__).of(job.stages['s'])))\n"
+    )
+    job = write(tmp_path, used + "\n")
+    seen = []
+    for result in ("1", "1", "2"):
+        source = write(tmp_path, COMPILED, "fast.cc")
+        library = tmp_path / ("fast" + sysconfig.get_config_var("EXT_SUFFIX"))
+        include = f"-I{sysconfig.get_path('include')}"
+        command = ["g++", "-shared", "-fPIC", f"-DRESULT={result}", include, str(source)]
+        subprocess.run([*command, "-o", str(library)], check=True)
+        # A loaded library stays in a process, so each key is made in a fresh one.
+        out = subprocess.run(
+            [sys.executable, "-c", text, str(job)], check=True, capture_output=True, text=True
+        )
+        seen.append(json.loads(out.stdout))
+    assert changed(seen[0], seen[1]) == set()
+    assert changed(seen[0], seen[2]) == {"module fast"}
 
 
 def test_a_class_of_instances_counts(tmp_path):
