@@ -8,7 +8,7 @@
 #include "errors.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
+using nb::literals::operator""_a;
 
 namespace hayate::python {
 namespace {

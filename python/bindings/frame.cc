@@ -18,7 +18,7 @@
 #include "hayate/frame/writer.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
+using nb::literals::operator""_a;
 
 namespace hayate::python {
 namespace {

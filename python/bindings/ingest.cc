@@ -20,7 +20,7 @@
 #include "interruptible.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
+using nb::literals::operator""_a;
 
 namespace hayate::python {
 namespace {

@@ -9,7 +9,7 @@
 #include "output.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
+using nb::literals::operator""_a;
 
 namespace hayate::python {
 namespace {

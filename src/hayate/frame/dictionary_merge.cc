@@ -25,7 +25,8 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 // `type` if it can count `values`, else the narrowest signed type that can.
 std::shared_ptr<arrow::DataType> WideEnough(const std::shared_ptr<arrow::DataType>& type,
                                             int64_t values) {
-  const int bits = type->bit_width() - (arrow::is_signed_integer(type->id()) ? 1 : 0);
+  const auto width = static_cast<unsigned>(type->bit_width());
+  const unsigned bits = width - (arrow::is_signed_integer(type->id()) ? 1 : 0);
   if (bits >= 31 || values <= (int64_t{1} << bits)) return type;
   return values <= std::numeric_limits<int16_t>::max() ? arrow::int16() : arrow::int32();
 }

@@ -139,9 +139,10 @@ TEST(ChannelTest, PassesDescriptors) {
   header.msg_control = control;
   header.msg_controllen = sizeof(control);
   ASSERT_GT(recvmsg(b.fd(), &header, 0), 0);
-  ASSERT_NE(CMSG_FIRSTHDR(&header), nullptr);
+  const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+  if (rights == nullptr) FAIL() << "no descriptor has come";
   int received = -1;
-  memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof(received));
+  memcpy(&received, CMSG_DATA(rights), sizeof(received));
   const FileDescriptor owned(received);
   EXPECT_EQ(write(received, "x", 1), 1);
   EXPECT_EQ(read(read_end.get(), buffer, 1), 1);
