@@ -40,7 +40,13 @@ def measured(reader: str, data: DataSet, listed: Path) -> dict[str, Any] | None:
         command = [sys.executable, script, reader, json.dumps(data.schema), str(listed)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=MOST_SECONDS,
+            # NumPy's threads spin for a while when it is imported; none of the readers uses them.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
         print(f"  {reader} has not read {data.name} in {MOST_SECONDS} s")

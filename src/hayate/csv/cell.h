@@ -51,6 +51,10 @@ class NullSpellings {
     }
   }
 
+  /// Whether the empty field is one, and whether nothing else is.
+  bool has_empty() const { return empty_; }
+  bool has_only_empty() const { return only_empty_; }
+
   bool IsNull(const Cell& cell) const {
     if (cell.quoted) return false;
     if (cell.text.empty()) return empty_;

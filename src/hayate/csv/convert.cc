@@ -46,11 +46,21 @@ std::string RemedyOf(const arrow::DataType& type) {
 
 }  // namespace
 
+Result<std::unique_ptr<ColumnConverter>> ColumnConverter::Make(
+    const TextBlock& block, int field, const std::shared_ptr<arrow::DataType>& type, bool inferred,
+    const CellRules& rules) {
+  const ColumnPlace place{block, field, type, rules};
+  if (arrow::is_base_binary_like(type->id())) return MakeTextConverter(place);
+  return MakeFixedConverter(place, inferred);
+}
+
 Result<ConvertedColumn> ConvertColumn(const TextBlock& block, int field,
                                       const std::shared_ptr<arrow::DataType>& type, bool inferred,
                                       const CellRules& rules) {
-  if (arrow::is_base_binary_like(type->id())) return ConvertText(block, field, type, rules);
-  return ConvertFixed(block, field, type, inferred, rules);
+  ARROW_ASSIGN_OR_RAISE(const auto converter,
+                        ColumnConverter::Make(block, field, type, inferred, rules));
+  ARROW_RETURN_NOT_OK(converter->ConvertTo(block.rows));
+  return converter->Finish();
 }
 
 Status BadCellError(const TextBlock& block, const BadCell& bad, const std::string& column,

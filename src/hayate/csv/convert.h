@@ -29,9 +29,25 @@ struct ConvertedColumn {
   std::optional<int64_t> inexact_row;
 };
 
-/// One field of every row of `block` as values of `type`. `inferred`: only the spellings that
-/// inference takes for this type (classify.h), so that what a sample promised holds for every
-/// value. A Status is an error of memory or a type that CSV is not read into.
+/// One field of a block on its way to an array, some rows at a time, so that all columns of some
+/// rows can be converted while their text is in the core's own cache. One thread.
+class ColumnConverter {
+ public:
+  /// `inferred`: only the spellings that inference takes for this type (classify.h), so that what a
+  /// sample promised holds for every value. All arguments must outlive it. An error: a type that
+  /// CSV is not read into, or of memory.
+  static Result<std::unique_ptr<ColumnConverter>> Make(const TextBlock& block, int field,
+                                                       const std::shared_ptr<arrow::DataType>& type,
+                                                       bool inferred, const CellRules& rules);
+  virtual ~ColumnConverter() = default;
+
+  /// The rows from where the last call ended to before `end`; nothing once there is a bad cell.
+  virtual Status ConvertTo(int64_t end) = 0;
+  /// After the last row.
+  virtual Result<ConvertedColumn> Finish() = 0;
+};
+
+/// A whole column at once.
 Result<ConvertedColumn> ConvertColumn(const TextBlock& block, int field,
                                       const std::shared_ptr<arrow::DataType>& type, bool inferred,
                                       const CellRules& rules);

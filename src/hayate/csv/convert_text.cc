@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "hayate/csv/convert_internal.h"
 #include "hayate/csv/field_walk.h"
@@ -13,113 +14,165 @@
 namespace hayate::csv {
 namespace {
 
-// Short texts are copied as so many bytes, whatever their length: text and target have room behind.
-constexpr size_t kShortBytes = 16;
+// Texts are copied in pieces of so many bytes, whatever their length: source and target have room
+// behind.
+constexpr size_t kPieceBytes = 16;
+static_assert(kPieceBytes <= kScanPaddingBytes);
+// From here on a call of memcpy is cheaper.
+constexpr size_t kLongBytes = 64;
 
-void CopyText(std::string_view text, bool in_block, uint8_t* out) {
-  if (in_block && text.size() <= kShortBytes) {
-    std::memcpy(out, text.data(), kShortBytes);
-  } else if (!text.empty()) {
-    std::memcpy(out, text.data(), text.size());
+void CopyInPieces(const uint8_t* text, size_t size, uint8_t* out) {
+  if (size > kLongBytes) {
+    std::memcpy(out, text, size);
+    return;
   }
+  size_t at = 0;
+  do {
+    std::memcpy(out + at, text + at, kPieceBytes);
+    at += kPieceBytes;
+  } while (at < size);
 }
 
-// No field of the column gets longer by conversion.
-int64_t MostBytes(const TextBlock& block, int field) {
-  int64_t total = 0;
-  for (int64_t row = 0; row < block.rows; ++row) {
-    total += static_cast<int64_t>(block.RawField(row, field).size());
+// No field gets longer by conversion.
+size_t MostBytes(const TextBlock& block, int field, int64_t begin, int64_t end) {
+  const auto columns = static_cast<size_t>(block.columns);
+  const uint32_t* field_end = block.ends.data() + block.first_end + 1 +
+                              static_cast<size_t>(begin) * columns + static_cast<size_t>(field);
+  size_t total = 0;
+  for (int64_t row = begin; row < end; ++row, field_end += columns) {
+    total += static_cast<uint32_t>(field_end[0] - field_end[-1] - 1);
   }
   return total;
 }
 
-// The first value that is not UTF-8. Two values may look well-formed where they touch, so each is
-// looked at by itself.
-template <typename Offset>
-void CheckUtf8(const Offset* offsets, int64_t rows, const uint8_t* data,
-               std::optional<BadCell>* bad) {
-  const auto* const text = reinterpret_cast<const char*>(data);
-  const int64_t checked = *bad ? (*bad)->row : rows;
-  if (IsAscii({text, static_cast<size_t>(offsets[checked])})) return;
-  for (int64_t row = 0; row < checked; ++row) {
-    const std::string_view value(text + offsets[row],
-                                 static_cast<size_t>(offsets[row + 1] - offsets[row]));
-    if (FindInvalidUtf8(value) < 0) continue;
-    *bad = BadCell{.row = row, .fault = ParseFault::kSyntax, .value = std::string(value)};
-    return;
+template <typename Offset, bool kBase64>
+class TextConverter : public ColumnConverter {
+ public:
+  static Result<std::unique_ptr<ColumnConverter>> Make(const ColumnPlace& place) {
+    ARROW_ASSIGN_OR_RAISE(Validity validity, Validity::Make(place.block.rows));
+    ARROW_ASSIGN_OR_RAISE(
+        std::shared_ptr<arrow::Buffer> offsets,
+        arrow::AllocateBuffer((place.block.rows + 1) * static_cast<int64_t>(sizeof(Offset))));
+    ARROW_ASSIGN_OR_RAISE(std::unique_ptr<arrow::ResizableBuffer> data,
+                          arrow::AllocateResizableBuffer(0));
+    reinterpret_cast<Offset*>(offsets->mutable_data())[0] = 0;
+    return std::unique_ptr<ColumnConverter>(
+        new TextConverter(place, std::move(validity), std::move(offsets), std::move(data)));
   }
-}
 
-template <typename Offset>
-Result<ConvertedColumn> Convert(const TextBlock& block, int field,
-                                const std::shared_ptr<arrow::DataType>& type, bool base64,
-                                const CellRules& rules) {
-  const int64_t most_bytes = MostBytes(block, field);
-  if (most_bytes > std::numeric_limits<Offset>::max()) {
-    return Fail(Fault::kInput, "a block holds more than 2 GiB of one column",
-                {.object = *block.object}, "Choose a smaller block_bytes.");
+  Status ConvertTo(int64_t end) override {
+    if (result_.bad) return Status::OK();
+    ARROW_RETURN_NOT_OK(Reserve(end));
+    const int64_t begin = next_;
+    next_ = end;
+    auto* const offsets = reinterpret_cast<Offset*>(offsets_->mutable_data());
+    uint8_t* const data = data_->mutable_data();
+    Offset at = offsets[begin];
+    WalkField(
+        place_.block, place_.field, place_.rules, begin, end, &result_.bad,
+        [&](int64_t row) {
+          validity_.SetNull(row);
+          offsets[row + 1] = at;
+        },
+        [&](int64_t row, const uint8_t* text, size_t size) {
+          if constexpr (kBase64) return false;
+          CopyInPieces(text, size, data + at);
+          at += static_cast<Offset>(size);
+          offsets[row + 1] = at;
+          return true;
+        },
+        [&](int64_t row, std::string_view text) {
+          if constexpr (kBase64) {
+            bytes_.clear();
+            const ParseFault fault = ParseBase64(text, &bytes_);
+            if (fault != ParseFault::kNone) return fault;
+            text = bytes_;
+          }
+          if (!text.empty()) std::memcpy(data + at, text.data(), text.size());
+          at += static_cast<Offset>(text.size());
+          offsets[row + 1] = at;
+          return ParseFault::kNone;
+        });
+    if constexpr (!kBase64) CheckUtf8(begin, result_.bad ? result_.bad->row : end);
+    return Status::OK();
   }
-  ConvertedColumn result;
-  ARROW_ASSIGN_OR_RAISE(Validity validity, Validity::Make(block.rows));
-  ARROW_ASSIGN_OR_RAISE(
-      std::shared_ptr<arrow::Buffer> offsets_buffer,
-      arrow::AllocateBuffer((block.rows + 1) * static_cast<int64_t>(sizeof(Offset))));
-  ARROW_ASSIGN_OR_RAISE(
-      std::unique_ptr<arrow::ResizableBuffer> data,
-      arrow::AllocateResizableBuffer(most_bytes + static_cast<int64_t>(kShortBytes)));
-  auto* const offsets = reinterpret_cast<Offset*>(offsets_buffer->mutable_data());
-  uint8_t* const start = data->mutable_data();
-  const auto* const text_start = reinterpret_cast<const char*>(block.text.data());
-  const char* const text_end = text_start + block.size;
-  Offset at = 0;
-  std::string bytes;
-  offsets[0] = 0;
-  WalkField(
-      block, field, rules, &result.bad,
-      [&](int64_t row) {
-        validity.SetNull(row);
-        offsets[row + 1] = at;
-      },
-      [&](int64_t row, std::string_view text) {
-        if (base64) {
-          bytes.clear();
-          const ParseFault fault = ParseBase64(text, &bytes);
-          if (fault != ParseFault::kNone) return fault;
-          text = bytes;
-        }
-        const bool in_block = text.data() >= text_start && text.data() < text_end;
-        CopyText(text, in_block, start + at);
-        at += static_cast<Offset>(text.size());
-        offsets[row + 1] = at;
-        return ParseFault::kNone;
-      });
-  if (!base64) CheckUtf8(offsets, block.rows, start, &result.bad);
-  if (result.bad) return result;
-  ARROW_RETURN_NOT_OK(data->Resize(at, /*shrink_to_fit=*/false));
-  result.array =
-      arrow::MakeArray(arrow::ArrayData::Make(type, block.rows,
-                                              {validity.buffer(), std::move(offsets_buffer),
-                                               std::shared_ptr<arrow::Buffer>(std::move(data))},
-                                              validity.null_count()));
-  return result;
-}
+
+  Result<ConvertedColumn> Finish() override {
+    if (result_.bad) return std::move(result_);
+    const auto* const offsets = reinterpret_cast<const Offset*>(offsets_->data());
+    ARROW_RETURN_NOT_OK(data_->Resize(offsets[place_.block.rows], /*shrink_to_fit=*/false));
+    result_.array = arrow::MakeArray(arrow::ArrayData::Make(
+        place_.type, place_.block.rows, {validity_.buffer(), std::move(offsets_), std::move(data_)},
+        validity_.null_count()));
+    return std::move(result_);
+  }
+
+ private:
+  TextConverter(const ColumnPlace& place, Validity validity, std::shared_ptr<arrow::Buffer> offsets,
+                std::shared_ptr<arrow::ResizableBuffer> data)
+      : place_(place),
+        validity_(std::move(validity)),
+        offsets_(std::move(offsets)),
+        data_(std::move(data)) {}
+
+  // Room for the rows up to `end`, and by the look of them for all that follow.
+  Status Reserve(int64_t end) {
+    const auto used =
+        static_cast<int64_t>(reinterpret_cast<const Offset*>(offsets_->data())[next_]);
+    const auto more = static_cast<int64_t>(MostBytes(place_.block, place_.field, next_, end));
+    if (used + more > std::numeric_limits<Offset>::max()) {
+      return Fail(Fault::kInput, "a block holds more than 2 GiB of one column",
+                  {.object = *place_.block.object}, "Choose a smaller block_bytes.");
+    }
+    const int64_t needed = used + more + static_cast<int64_t>(kPieceBytes);
+    if (needed <= data_->capacity()) return Status::OK();
+    const double of_all = static_cast<double>(used + more) / static_cast<double>(end) *
+                          static_cast<double>(place_.block.rows);
+    constexpr double kSpare = 1.05;
+    return data_->Reserve(std::max(needed, static_cast<int64_t>(of_all * kSpare)));
+  }
+
+  // The first value that is not UTF-8. Two values may look well-formed where they touch, so each is
+  // looked at by itself.
+  void CheckUtf8(int64_t begin, int64_t end) {
+    const auto* const offsets = reinterpret_cast<const Offset*>(offsets_->data());
+    const auto* const text = reinterpret_cast<const char*>(data_->data());
+    const auto value_of = [&](int64_t from, int64_t to) {
+      return std::string_view(text + offsets[from],
+                              static_cast<size_t>(offsets[to] - offsets[from]));
+    };
+    if (IsAscii(value_of(begin, end))) return;
+    for (int64_t row = begin; row < end; ++row) {
+      const std::string_view value = value_of(row, row + 1);
+      if (FindInvalidUtf8(value) < 0) continue;
+      result_.bad = BadCell{.row = row, .fault = ParseFault::kSyntax, .value = std::string(value)};
+      return;
+    }
+  }
+
+  const ColumnPlace place_;
+  Validity validity_;
+  std::shared_ptr<arrow::Buffer> offsets_;
+  std::shared_ptr<arrow::ResizableBuffer> data_;
+  ConvertedColumn result_;
+  int64_t next_ = 0;
+  std::string bytes_;
+};
 
 }  // namespace
 
-Result<ConvertedColumn> ConvertText(const TextBlock& block, int field,
-                                    const std::shared_ptr<arrow::DataType>& type,
-                                    const CellRules& rules) {
-  switch (type->id()) {
+Result<std::unique_ptr<ColumnConverter>> MakeTextConverter(const ColumnPlace& place) {
+  switch (place.type->id()) {
     case arrow::Type::STRING:
-      return Convert<int32_t>(block, field, type, /*base64=*/false, rules);
+      return TextConverter<int32_t, false>::Make(place);
     case arrow::Type::LARGE_STRING:
-      return Convert<int64_t>(block, field, type, /*base64=*/false, rules);
+      return TextConverter<int64_t, false>::Make(place);
     case arrow::Type::BINARY:
-      return Convert<int32_t>(block, field, type, /*base64=*/true, rules);
+      return TextConverter<int32_t, true>::Make(place);
     case arrow::Type::LARGE_BINARY:
-      return Convert<int64_t>(block, field, type, /*base64=*/true, rules);
+      return TextConverter<int64_t, true>::Make(place);
     default:
-      return Fail(Fault::kInternal, "no text converter for " + type->ToString());
+      return Fail(Fault::kInternal, "no text converter for " + place.type->ToString());
   }
 }
 

@@ -1,8 +1,6 @@
 #include <arrow/type.h>
 
-#include <array>
-#include <limits>
-
+#include "hayate/csv/calendar.h"
 #include "hayate/csv/parse.h"
 
 namespace hayate::csv {
@@ -25,25 +23,6 @@ int Digits(std::string_view text, size_t at, size_t count) {
     value = value * 10 + static_cast<int>(digit);
   }
   return value;
-}
-
-bool IsLeapYear(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
-
-int DaysInMonth(int year, int month) {
-  constexpr std::array<int, 12> kDays = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  return kDays[static_cast<size_t>(month - 1)] + (month == 2 && IsLeapYear(year) ? 1 : 0);
-}
-
-// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil, for years ≥ 1.
-int32_t DaysFromCivil(int year, int month, int day) {
-  constexpr int kDaysPerEra = 146097;
-  constexpr int kEpoch = 719468;  // days from 0000-03-01 to 1970-01-01
-  const int y = year - (month <= 2 ? 1 : 0);
-  const int era = y / 400;
-  const int year_of_era = y % 400;
-  const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * kDaysPerEra + day_of_era - kEpoch;
 }
 
 // Where a part of a value ends, and what it says in whole seconds and billionths.
@@ -134,10 +113,11 @@ ParseFault ParseDate(std::string_view text, int32_t* days) {
   const int month = Digits(text, 5, 2);
   const int day = Digits(text, 8, 2);
   if (year < 0 || month < 0 || day < 0) return ParseFault::kSyntax;
-  if (year < 1 || month < 1 || month > 12 || day < 1 || day > DaysInMonth(year, month)) {
-    return ParseFault::kRange;
-  }
-  *days = DaysFromCivil(year, month, day);
+  const auto y = static_cast<uint32_t>(year);
+  const auto m = static_cast<uint32_t>(month);
+  const auto d = static_cast<uint32_t>(day);
+  if (y < 1 || m < 1 || m > 12 || d < 1 || d > DaysInMonth(y, m)) return ParseFault::kRange;
+  *days = DaysFromCivil(y, m, d);
   return ParseFault::kNone;
 }
 

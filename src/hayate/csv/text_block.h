@@ -49,8 +49,8 @@ struct TextBlock {
   /// Line of the shard (from 1) at which a row starts. Slow: counts.
   int64_t LineOfRow(int64_t row) const;
 
- private:
-  // A separator that ends a record may be the CR of CRLF, and blank lines may follow it.
+  /// Where the first field of a row starts: a separator that ends a record may be the CR of CRLF,
+  /// and blank lines may follow it.
   uint32_t SkipLineFeeds(uint32_t start, uint32_t end) const {
     const uint8_t* const bytes = text.data();
     if (columns == 1) {

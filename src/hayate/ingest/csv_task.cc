@@ -5,6 +5,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,14 @@
 #include "hayate/csv/convert.h"
 
 namespace hayate::ingest {
+namespace {
+
+// Rows are converted a column after the other while their text and their fields' ends are in the
+// core's own cache.
+constexpr int64_t kFieldsAtOnce = 16 * 1024;
+constexpr int64_t kLeastRowsAtOnce = 16;
+
+}  // namespace
 
 // The bad cell of the first row that has one, whichever column was converted first.
 struct CsvTask::FirstBad {
@@ -38,20 +47,37 @@ csv::ColumnEvidence CsvTask::Classified(size_t column) const {
   return csv::ClassifyColumn(*block_, shard_->number, shard_->fields[column], *shard_->rules);
 }
 
+// None for a column that is loose, or whose type is still open.
+Result<CsvTask::Converters> CsvTask::MakeConverters() const {
+  const CsvTypes& types = *shard_->types;
+  Converters converters(types.size());
+  for (size_t column = 0; column < types.size(); ++column) {
+    const std::shared_ptr<arrow::DataType>& type = types.type(column);
+    if (types.is_loose(column) || type == nullptr) continue;
+    ARROW_ASSIGN_OR_RAISE(converters[column],
+                          csv::ColumnConverter::Make(*block_, shard_->fields[column], type,
+                                                     types.is_inferred(column), *shard_->rules));
+  }
+  return converters;
+}
+
 // Null if the column is loose: then no batch of this pass is written.
-Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad* first_bad) {
+Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column,
+                                                        csv::ColumnConverter* converter,
+                                                        FirstBad* first_bad) {
   CsvTypes& types = *shard_->types;
   const int field = shard_->fields[column];
   const std::shared_ptr<arrow::DataType>& type = types.type(column);
   const std::shared_ptr<arrow::Array> none;
-  if (types.is_loose(column) || (type == nullptr && !IsAllNull(field))) {
+  if (converter == nullptr) {
+    if (type == nullptr && !types.is_loose(column) && IsAllNull(field)) {
+      return arrow::MakeArrayOfNull(arrow::utf8(), block_->rows);
+    }
     types.Loosen(column, Classified(column));
     return none;
   }
-  if (type == nullptr) return arrow::MakeArrayOfNull(arrow::utf8(), block_->rows);
   const bool inferred = types.is_inferred(column);
-  ARROW_ASSIGN_OR_RAISE(csv::ConvertedColumn converted,
-                        csv::ConvertColumn(*block_, field, type, inferred, *shard_->rules));
+  ARROW_ASSIGN_OR_RAISE(csv::ConvertedColumn converted, converter->Finish());
   if (converted.bad && inferred && type->id() != arrow::Type::STRING) {
     types.Loosen(column, Classified(column));
     return none;
@@ -81,10 +107,18 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column, FirstBad*
 
 Result<std::shared_ptr<arrow::RecordBatch>> CsvTask::Run() {
   CsvTypes& types = *shard_->types;
+  ARROW_ASSIGN_OR_RAISE(const Converters converters, MakeConverters());
+  const int64_t step = std::max(kLeastRowsAtOnce, kFieldsAtOnce / block_->columns);
+  for (int64_t end = 0; end < block_->rows;) {
+    end = std::min(end + step, block_->rows);
+    for (const auto& converter : converters) {
+      if (converter != nullptr) ARROW_RETURN_NOT_OK(converter->ConvertTo(end));
+    }
+  }
   arrow::ArrayVector arrays;
   FirstBad first_bad;
   for (size_t column = 0; column < types.size(); ++column) {
-    ARROW_ASSIGN_OR_RAISE(auto array, ColumnOf(column, &first_bad));
+    ARROW_ASSIGN_OR_RAISE(auto array, ColumnOf(column, converters[column].get(), &first_bad));
     arrays.push_back(std::move(array));
   }
   if (first_bad.cell) {

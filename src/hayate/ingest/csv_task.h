@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hayate/csv/cell_rules.h"
+#include "hayate/csv/convert.h"
 #include "hayate/csv/infer.h"
 #include "hayate/csv/text_block.h"
 #include "hayate/ingest/csv_types.h"
@@ -33,7 +34,10 @@ class CsvTask : public BlockTask {
 
  private:
   struct FirstBad;
-  Result<std::shared_ptr<arrow::Array>> ColumnOf(size_t column, FirstBad* first_bad);
+  using Converters = std::vector<std::unique_ptr<csv::ColumnConverter>>;
+  Result<Converters> MakeConverters() const;
+  Result<std::shared_ptr<arrow::Array>> ColumnOf(size_t column, csv::ColumnConverter* converter,
+                                                 FirstBad* first_bad);
   bool IsAllNull(int field) const;
   csv::ColumnEvidence Classified(size_t column) const;
 
