@@ -15,7 +15,8 @@ inline constexpr bool kGuardsBuffers = false;
 #endif
 
 /// Memory for code that no sanitizer sees (ISA-L is assembly). In sanitized builds a page without
-/// any access follows its last byte, so that an overrun traps by itself. Zeros at first.
+/// any access follows its last byte, so that an overrun traps by itself; in others it comes from
+/// the heap, where it is used again without new pages. Not initialised.
 class GuardedBuffer {
  public:
   GuardedBuffer() = default;
@@ -27,9 +28,9 @@ class GuardedBuffer {
   std::span<uint8_t> bytes() const { return bytes_; }
 
  private:
-  uint8_t* mapping_ = nullptr;
-  size_t mapping_bytes_ = 0;
-  std::span<uint8_t> bytes_;  // the end of what may be used of the mapping
+  uint8_t* memory_ = nullptr;
+  size_t mapped_bytes_ = 0;   // 0: of the heap
+  std::span<uint8_t> bytes_;  // the end of what may be used of the memory
 };
 
 }  // namespace hayate

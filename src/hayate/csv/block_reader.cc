@@ -20,6 +20,7 @@ constexpr size_t kScribbleEntries = 16;  // behind the last, that a kernel may w
 constexpr uint32_t kBeforeText = ~uint32_t{0};
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kUnknown = -1;
+constexpr size_t kColumnsOfBlock = 256;  // with more, blocks are larger (options.h)
 
 }  // namespace
 
@@ -135,6 +136,7 @@ Status BlockReader::SetColumnNames(std::vector<std::string> names) {
                 "Rename one of them, or read with header=False and column_names=[...].");
   }
   column_names_ = std::move(names);
+  block_bytes_ = std::max(block_bytes_, block_bytes_ * column_names_.size() / kColumnsOfBlock);
   return Status::OK();
 }
 

@@ -37,7 +37,7 @@ Read ReadIn(const std::string& text, int64_t block_bytes, size_t piece_bytes,
   options.block_bytes = block_bytes;
   Read read;
   auto reader = BlockReader::Make(std::make_unique<MemoryStream>(text, piece_bytes), options,
-                                  std::make_shared<BlockPool>(options.block_bytes));
+                                  std::make_shared<BlockPool>());
   if (!reader.ok()) {
     read.error = What(reader.status());
     return read;
@@ -256,8 +256,8 @@ std::string RandomFile(std::mt19937* random) {
 }
 
 TEST(BlockPool, KeepsBlocksButThoseThatALongRecordHasGrown) {
-  constexpr int64_t kBlockBytes = 4 << 20;
-  BlockPool pool(kBlockBytes);
+  constexpr size_t kBlockBytes = 4 << 20;
+  BlockPool pool;
   auto block = pool.Take();
   block->text.Reserve(kBlockBytes + 1000);
   const TextBlock* const kept = block.get();

@@ -16,7 +16,8 @@
 namespace hayate::csv {
 namespace {
 
-static_assert(kQuickReadBytes <= kScanPaddingBytes);
+static_assert(kQuickReadBytes <= kScanPaddingBytes &&
+              kQuickFrontBytes <= PodBuffer<uint8_t>::kFrontBytes);
 
 // How values of a type are read: `Quick` (quick_parse.h), then `Parse`. Slots under nulls hold
 // kNullSlot: what pandas takes for a missing value, where it has one of this type.

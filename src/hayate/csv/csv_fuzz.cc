@@ -52,9 +52,8 @@ Outcome ReadIn(const std::string& text, int64_t block_bytes, size_t piece_bytes,
   options.block_bytes = block_bytes;
   const hayate::csv::CellRules rules(options);
   Outcome outcome;
-  auto reader =
-      BlockReader::Make(std::make_unique<hayate::csv::MemoryStream>(text, piece_bytes), options,
-                        std::make_shared<hayate::csv::BlockPool>(options.block_bytes));
+  auto reader = BlockReader::Make(std::make_unique<hayate::csv::MemoryStream>(text, piece_bytes),
+                                  options, std::make_shared<hayate::csv::BlockPool>());
   if (!reader.ok()) {
     outcome.error = reader.status().ToString();
     return outcome;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -62,10 +63,9 @@ inline bool ReadUpToEight(const uint8_t* text, size_t count, uint64_t* out) {
   return NoDigits(values) == 0;
 }
 
-/// The same for 1 to 19 digits, which all fit 64 bits. `count` bytes and up to 7 more are read.
-inline bool ReadUpToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
+/// The same for 9 to 19 digits, which all fit 64 bits. `count` bytes and up to 7 more are read.
+inline bool ReadNineToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
   constexpr uint64_t kScale = 100'000'000;
-  if (count <= kDigitsAtOnce) return ReadUpToEight(text, count, out);
   const uint64_t last = DigitValues(LoadEight(text + count - kDigitsAtOnce));
   uint64_t no_digits = NoDigits(last);
   count -= kDigitsAtOnce;
@@ -81,6 +81,33 @@ inline bool ReadUpToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
   }
   *out = head * kScale + EightDigits(last);
   return no_digits == 0;
+}
+
+/// The same for 1 to 19 digits.
+inline bool ReadUpToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
+  return count <= kDigitsAtOnce ? ReadUpToEight(text, count, out)
+                                : ReadNineToNineteen(text, count, out);
+}
+
+/// The number that the `count` (1 to 19) bytes before `end` spell, without a branch; false if one
+/// is no digit. 24 bytes before `end` are read.
+inline bool ReadBackNineteen(const uint8_t* end, size_t count, uint64_t* out) {
+  constexpr uint64_t kScale = 100'000'000;
+  // Entry i keeps the last i bytes of a word.
+  constexpr std::array<uint64_t, kDigitsAtOnce + 1> kKeep = [] {
+    std::array<uint64_t, kDigitsAtOnce + 1> masks{};
+    for (size_t i = 1; i <= kDigitsAtOnce; ++i) masks[i] = ~uint64_t{0} << (64 - 8 * i);
+    return masks;
+  }();
+  const auto word = [&](size_t before) {
+    const size_t kept = count > before ? std::min(count - before, kDigitsAtOnce) : 0;
+    return DigitValues(LoadEight(end - before - kDigitsAtOnce)) & kKeep[kept];
+  };
+  const uint64_t last = word(0);
+  const uint64_t middle = word(kDigitsAtOnce);
+  const uint64_t first = word(2 * kDigitsAtOnce);
+  *out = (EightDigits(first) * kScale + EightDigits(middle)) * kScale + EightDigits(last);
+  return (NoDigits(last) | NoDigits(middle) | NoDigits(first)) == 0;
 }
 
 }  // namespace hayate::csv

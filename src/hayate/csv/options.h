@@ -30,8 +30,9 @@ struct ReadOptions {
   std::map<std::string, std::string> schema;
   /// Only these, in this order; empty: all, in the order of the first shard.
   std::vector<std::string> columns;
-  /// Text per block that is parsed at once; also the least memory a shard takes.
-  int64_t block_bytes = 8 * 1024 * 1024;
+  /// Text per block that is parsed at once, small enough for a core's cache; where there are more
+  /// than 256 columns, 1/256 of it for each, so that a block holds some rows.
+  int64_t block_bytes = 1024 * 1024;
   /// Text from which types are inferred, at the start of each of up to 8 shards.
   int64_t sample_bytes = 1024 * 1024;
 

@@ -14,8 +14,9 @@ namespace hayate::csv {
 
 // The form that nearly every value of a type has, parsed without a loop over its bytes. True: *out
 // is what the function of parse.h gives. False: ask that one; it also knows what is wrong. Up to
-// kQuickReadBytes from `text` are read, whatever `size` is.
+// kQuickReadBytes from `text` and kQuickFrontBytes before it are read, whatever `size` is.
 inline constexpr size_t kQuickReadBytes = 40;
+inline constexpr size_t kQuickFrontBytes = 24;
 
 inline constexpr size_t kMostQuickDigits = 19;
 
@@ -51,15 +52,15 @@ inline bool QuickDouble(const uint8_t* text, size_t size, double* out, bool* rea
     places = size - whole - 1;
     if (whole == 0 || places == 0) return false;
     uint64_t fraction = 0;
-    if (!ReadUpToEight(text, whole, &digits) ||
-        !ReadUpToNineteen(text + whole + 1, places, &fraction)) {
+    // Fractions have many lengths: nothing here depends on them.
+    if (!ReadUpToEight(text, whole, &digits) || !ReadBackNineteen(text + size, places, &fraction)) {
       return false;
     }
     digits = digits * kPowersOfTen[places] + fraction;
   } else if (size > kMostQuickDigits || !ReadUpToNineteen(text, size, &digits)) {
     return false;
   }
-  const double value = ScaledDouble(digits, places);
+  const double value = ScaledDouble(digits, size - (*real ? 1 : 0), places);
   *out = negative ? -value : value;
   return true;
 }

@@ -22,10 +22,12 @@ namespace {
 class Padded {
  public:
   Padded(std::string_view text, std::string_view neighbour) : size_(text.size()) {
-    bytes_ = std::string(text) + std::string(neighbour);
-    bytes_.resize(std::max(bytes_.size(), size_ + kScanPaddingBytes), '\0');
+    bytes_ = std::string(kQuickFrontBytes, '7') + std::string(text) + std::string(neighbour);
+    bytes_.resize(std::max(bytes_.size(), kQuickFrontBytes + size_ + kScanPaddingBytes), '\0');
   }
-  const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(bytes_.data()); }
+  const uint8_t* data() const {
+    return reinterpret_cast<const uint8_t*>(bytes_.data()) + kQuickFrontBytes;
+  }
   size_t size() const { return size_; }
 
  private:
@@ -190,7 +192,8 @@ TEST(QuickDouble, RoundsWhatLiesHalfWayToEven) {
       const std::string text =
           whole.substr(0, whole.size() - 1) + "." + whole.substr(whole.size() - 1);
       ASSERT_EQ(ParseDouble(text, &careful), ParseFault::kNone);
-      EXPECT_EQ(std::bit_cast<uint64_t>(ScaledDouble(digits, 1)), std::bit_cast<uint64_t>(careful))
+      EXPECT_EQ(std::bit_cast<uint64_t>(ScaledDouble(digits, whole.size(), 1)),
+                std::bit_cast<uint64_t>(careful))
           << text;
     }
   }
@@ -204,8 +207,9 @@ TEST(ScaledDouble, AgreesForAllPlaces) {
       const std::string text = std::to_string(digits) + "e-" + std::to_string(places);
       double careful = 0;
       ASSERT_EQ(ParseDouble(text, &careful), ParseFault::kNone) << text;
-      EXPECT_EQ(std::bit_cast<uint64_t>(ScaledDouble(digits, places)),
-                std::bit_cast<uint64_t>(careful))
+      EXPECT_EQ(
+          std::bit_cast<uint64_t>(ScaledDouble(digits, std::to_string(digits).size(), places)),
+          std::bit_cast<uint64_t>(careful))
           << text;
     }
   }

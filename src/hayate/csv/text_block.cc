@@ -28,7 +28,7 @@ std::unique_ptr<TextBlock> BlockPool::Take() {
 }
 
 void BlockPool::Give(std::unique_ptr<TextBlock> block) {
-  if (block->text.capacity() > most_text_bytes_) return;
+  if (block->text.capacity() > kMostTextBytes) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (kept_.size() < kMostKept) kept_.push_back(std::move(block));
 }

@@ -65,20 +65,16 @@ struct TextBlock {
 };
 
 /// Blocks to use again, so that their pages are not asked of the kernel for every block; but for
-/// those that a record far longer than `block_bytes` has grown. Any thread.
+/// those that a record far longer than a block has grown. Any thread.
 class BlockPool {
  public:
-  explicit BlockPool(int64_t block_bytes)
-      : most_text_bytes_(2 * std::max(static_cast<size_t>(block_bytes), kLeastBlockBytes)) {}
-
   std::unique_ptr<TextBlock> Take();
   void Give(std::unique_ptr<TextBlock> block);
 
  private:
   // As many as are in flight at most times; more are freed.
   static constexpr size_t kMostKept = 64;
-  static constexpr size_t kLeastBlockBytes = 1024 * 1024;
-  const size_t most_text_bytes_;
+  static constexpr size_t kMostTextBytes = 16 * 1024 * 1024;
   std::mutex mutex_;
   std::vector<std::unique_ptr<TextBlock>> kept_;
 };

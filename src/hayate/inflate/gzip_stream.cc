@@ -45,10 +45,8 @@ class GzipStream : public ByteStream {
         window_(std::move(window)),
         output_(std::move(output)),
         state_(new inflate_state) {
-    read_bytes_ = static_cast<int64_t>(window_->data().size());
-    state_->next_in = window_->data().data();
-    state_->avail_in = static_cast<uint32_t>(window_->data().size());
     BeginMember();
+    TakeInput(window_->data());
   }
 
   Result<int64_t> Read(std::span<uint8_t> out) override {
@@ -86,12 +84,16 @@ class GzipStream : public ByteStream {
     expect_ = Expect::kHeader;
   }
 
-  // The next window; avail_in stays 0 at the end of the input.
-  Status Refill() {
-    ARROW_ASSIGN_OR_RAISE(const auto data, window_->Fill(input_.get()));
+  void TakeInput(std::span<uint8_t> data) {
     read_bytes_ += static_cast<int64_t>(data.size());
     state_->next_in = data.data();
     state_->avail_in = static_cast<uint32_t>(data.size());
+  }
+
+  // The next window; avail_in stays 0 at the end of the input.
+  Status Refill() {
+    ARROW_ASSIGN_OR_RAISE(const auto data, window_->Fill(input_.get()));
+    TakeInput(data);
     return Status::OK();
   }
 

@@ -22,8 +22,9 @@ class InputWindow {
   InputWindow(const InputWindow&) = delete;
   InputWindow& operator=(const InputWindow&) = delete;
 
-  /// Replaces the contents by the next bytes of `stream`; empty at its end.
-  Result<std::span<uint8_t>> Fill(ByteStream* stream);
+  /// Replaces the contents by the next bytes of `stream`, as many as a read gives but no fewer than
+  /// `at_least`; fewer, or none, only at its end.
+  Result<std::span<uint8_t>> Fill(ByteStream* stream, size_t at_least = 1);
 
   std::span<uint8_t> data() const { return data_; }
 

@@ -55,7 +55,7 @@ CsvSource::CsvSource(const std::vector<source::Object>& objects, const csv::Read
       options_(options),
       rules_(options),
       meter_(meter),
-      pool_(std::make_shared<csv::BlockPool>(options.block_bytes)) {}
+      pool_(std::make_shared<csv::BlockPool>()) {}
 
 Result<std::unique_ptr<CsvSource>> CsvSource::Make(const std::vector<source::Object>& objects,
                                                    const csv::ReadOptions& options, Meter* meter) {

@@ -17,8 +17,14 @@ namespace {
 
 // Rows are converted a column after the other while their text and their fields' ends are in the
 // core's own cache.
-constexpr int64_t kFieldsAtOnce = 16 * 1024;
+constexpr size_t kBytesAtOnce = 256 * 1024;
 constexpr int64_t kLeastRowsAtOnce = 16;
+
+int64_t RowsAtOnce(const csv::TextBlock& block) {
+  const size_t bytes = block.size + block.num_ends * sizeof(uint32_t);
+  const size_t pieces = bytes / kBytesAtOnce + 1;
+  return std::max(kLeastRowsAtOnce, block.rows / static_cast<int64_t>(pieces));
+}
 
 }  // namespace
 
@@ -108,7 +114,7 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column,
 Result<std::shared_ptr<arrow::RecordBatch>> CsvTask::Run() {
   CsvTypes& types = *shard_->types;
   ARROW_ASSIGN_OR_RAISE(const Converters converters, MakeConverters());
-  const int64_t step = std::max(kLeastRowsAtOnce, kFieldsAtOnce / block_->columns);
+  const int64_t step = RowsAtOnce(*block_);
   for (int64_t end = 0; end < block_->rows;) {
     end = std::min(end + step, block_->rows);
     for (const auto& converter : converters) {

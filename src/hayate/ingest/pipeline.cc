@@ -76,8 +76,7 @@ class Pipeline {
     Lock lock(mutex_);
     while (!stopped_) {
       if (!pieces_.empty()) {
-        Piece piece = std::move(pieces_.front());
-        pieces_.pop_front();
+        Piece piece = TakePiece(last);
         ++busy_;
         Convert(std::move(piece), &lock);
       } else if (Shard* const shard = ShardToRead(last)) {
@@ -98,6 +97,17 @@ class Pipeline {
       changed_.notify_all();
     }
     changed_.notify_all();
+  }
+
+  // One of the shard that this thread has just read, so that its text is still in this core's
+  // cache; else the first.
+  Piece TakePiece(const Shard* last) {
+    auto found = std::find_if(pieces_.begin(), pieces_.end(),
+                              [&](const Piece& piece) { return piece.shard == last; });
+    if (found == pieces_.end()) found = pieces_.begin();
+    Piece piece = std::move(*found);
+    pieces_.erase(found);
+    return piece;
   }
 
   // Whether an error before it makes this piece useless.
@@ -133,15 +143,16 @@ class Pipeline {
     ++in_memory_;
     lock->unlock();
     Result<std::unique_ptr<BlockTask>> next = NextOf(shard);
+    const bool ended = !next.ok() || *next == nullptr;
+    if (ended) shard->reader = nullptr;  // closes files: not under the lock
     lock->lock();
     shard->reading = false;
-    if (next.ok() && *next != nullptr) {
+    if (!ended) {
       pieces_.push_back({shard, shard->next_piece++, std::move(*next)});
       return;
     }
     --in_memory_;
     shard->ended = true;
-    shard->reader = nullptr;
     if (!next.ok()) SetError(shard, shard->next_piece, next.status());
     WriteReady(shard, lock);
   }

@@ -54,10 +54,31 @@ Status TableSink::Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>
 Status TableSink::Finish(int64_t) { return Status::OK(); }
 
 Result<std::shared_ptr<arrow::Table>> TableSink::ToTable() const {
-  std::vector<std::shared_ptr<arrow::RecordBatch>> all;
+  // Of small shards, some together: a chunk for each would make every later step slow.
+  constexpr int64_t kFewRows = 16 * 1024;
+  arrow::RecordBatchVector all;
+  arrow::RecordBatchVector small;
+  int64_t small_rows = 0;
+  const auto join = [&]() -> Status {
+    if (small.size() > 1) {
+      ARROW_ASSIGN_OR_RAISE(auto joined, arrow::ConcatenateRecordBatches(small));
+      small = {std::move(joined)};
+    }
+    all.insert(all.end(), small.begin(), small.end());
+    small.clear();
+    small_rows = 0;
+    return Status::OK();
+  };
   for (const auto& [shard, batches] : batches_) {
-    all.insert(all.end(), batches.begin(), batches.end());
+    if (small_rows >= kFewRows || batches.size() > 1) ARROW_RETURN_NOT_OK(join());
+    if (batches.size() > 1) {
+      all.insert(all.end(), batches.begin(), batches.end());
+    } else {
+      small.insert(small.end(), batches.begin(), batches.end());
+      for (const auto& batch : batches) small_rows += batch->num_rows();
+    }
   }
+  ARROW_RETURN_NOT_OK(join());
   return arrow::Table::FromRecordBatches(schema_, all);
 }
 
