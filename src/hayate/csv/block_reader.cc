@@ -46,7 +46,7 @@ Result<std::unique_ptr<BlockReader>> BlockReader::Make(std::unique_ptr<ByteStrea
                                                        const ReadOptions& options,
                                                        std::shared_ptr<BlockPool> pool) {
   ARROW_RETURN_NOT_OK(options.Validate());
-  ARROW_ASSIGN_OR_RAISE(const ScanKernel kernel, ChooseScanKernel());
+  ARROW_ASSIGN_OR_RAISE(const ScanKernel kernel, ChooseKernel(ScanKernels()));
   std::unique_ptr<BlockReader> reader(
       new BlockReader(std::move(text), options, kernel, std::move(pool)));
   reader->SkipByteOrderMark();
@@ -175,7 +175,7 @@ void BlockReader::ScanTo(size_t end) {
   std::memset(open_->text.data() + end, 0, kScanPaddingBytes);
   open_->ends.Reserve(open_->num_ends + (end - begin) + kScribbleEntries);
   uint32_t* const out = open_->ends.data() + open_->num_ends;
-  uint32_t* const out_end = kernel_.scan(dialect_, open_->text.data(), begin, end, &scan_, out);
+  uint32_t* const out_end = kernel_.run(dialect_, open_->text.data(), begin, end, &scan_, out);
   open_->num_ends += static_cast<size_t>(out_end - out);
   open_->size = end;
   if (scan_.bad_byte != kNowhere) tail_problem_ = TailProblem::kTextAfterQuote;

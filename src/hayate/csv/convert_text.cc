@@ -132,8 +132,8 @@ class TextConverter : public ColumnConverter {
     return data_->Reserve(std::max(needed, static_cast<int64_t>(of_all * kSpare)));
   }
 
-  // The first value that is not UTF-8. Two values may look well-formed where they touch, so each is
-  // looked at by itself.
+  // The first value that is not UTF-8. Values that are well-formed where they touch are so by
+  // themselves if none begins with a byte that continues a sequence.
   void CheckUtf8(int64_t begin, int64_t end) {
     const auto* const offsets = reinterpret_cast<const Offset*>(offsets_->data());
     const auto* const text = reinterpret_cast<const char*>(data_->data());
@@ -141,13 +141,24 @@ class TextConverter : public ColumnConverter {
       return std::string_view(text + offsets[from],
                               static_cast<size_t>(offsets[to] - offsets[from]));
     };
-    if (IsAscii(value_of(begin, end))) return;
+    const std::string_view all = value_of(begin, end);
+    if (IsAscii(all) || (!AnyContinues(begin, end) && IsUtf8(all))) return;
     for (int64_t row = begin; row < end; ++row) {
       const std::string_view value = value_of(row, row + 1);
       if (FindInvalidUtf8(value) < 0) continue;
       result_.bad = BadCell{.row = row, .fault = ParseFault::kSyntax, .value = std::string(value)};
       return;
     }
+  }
+
+  bool AnyContinues(int64_t begin, int64_t end) const {
+    const auto* const offsets = reinterpret_cast<const Offset*>(offsets_->data());
+    const uint8_t* const data = data_->data();
+    bool any = false;
+    for (int64_t row = begin; row < end; ++row) {
+      any |= offsets[row] != offsets[row + 1] && (data[offsets[row]] & 0xC0) == 0x80;
+    }
+    return any;
   }
 
   const ColumnPlace place_;

@@ -1,8 +1,6 @@
 #include "hayate/csv/scan.h"
 
 #include <bit>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
@@ -152,44 +150,12 @@ namespace {
 
 HWY_EXPORT(ScanWide);
 
-ScanFunction* FunctionOf([[maybe_unused]] int64_t target) {
-#if HWY_IDE || ((HWY_TARGETS & (HWY_TARGETS - 1)) == 0)
-  return HWY_DISPATCH_TABLE(ScanWide)[0];
-#else
-  hwy::ChosenTarget chosen;
-  chosen.Update(target);
-  return HWY_DISPATCH_TABLE(ScanWide)[chosen.GetIndex()];
-#endif
-}
-
-const std::vector<ScanKernel>& AllKernels() {
-  static const auto* const kernels = [] {
-    auto* list = new std::vector<ScanKernel>();
-    for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-      list->push_back({hwy::TargetName(target), FunctionOf(target)});
-    }
-    list->push_back({"scalar", &ScanScalar});
-    return list;
-  }();
-  return *kernels;
-}
-
 }  // namespace
 
-std::span<const ScanKernel> ScanKernels() { return AllKernels(); }
-
-Result<ScanKernel> ChooseScanKernel() {
-  const auto& kernels = AllKernels();
-  const char* const forced = std::getenv("HAYATE_FORCE_KERNEL");
-  if (forced == nullptr || *forced == '\0') return kernels.front();
-  std::string names;
-  for (const ScanKernel& kernel : kernels) {
-    if (std::string(forced) == kernel.name) return kernel;
-    names += (names.empty() ? "" : ", ") + std::string(kernel.name);
-  }
-  return Fail(Fault::kUsage,
-              "HAYATE_FORCE_KERNEL names \"" + std::string(forced) + "\", which cannot run here",
-              {}, "Unset it, or use one of " + names + ".");
+const std::vector<ScanKernel>& ScanKernels() {
+  static const auto* const kernels = new std::vector<ScanKernel>(
+      ListKernels<ScanFunction>(HWY_DISPATCH_TABLE(ScanWide), &ScanScalar));
+  return *kernels;
 }
 
 }  // namespace hayate::csv

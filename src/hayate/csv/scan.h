@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <vector>
 
-#include "hayate/base/status.h"
+#include "hayate/csv/kernel.h"
 
 namespace hayate::csv {
 
@@ -44,18 +44,10 @@ inline constexpr size_t kScanPaddingBytes = 64;
 using ScanFunction = uint32_t*(Dialect dialect, const uint8_t* text, size_t begin, size_t end,
                                ScanState* state, uint32_t* out);
 
-struct ScanKernel {
-  const char* name;  ///< Highway's name of the target, or "scalar"
-  ScanFunction* scan;
-};
+using ScanKernel = Kernel<ScanFunction>;
 
-/// Kernels that this machine can run, the best first; the last is "scalar", byte by byte: the
-/// oracle of the others.
-std::span<const ScanKernel> ScanKernels();
-
-/// The best kernel, or the one that the environment variable HAYATE_FORCE_KERNEL names (for tests
-/// and for telling a faulty kernel from a faulty file).
-Result<ScanKernel> ChooseScanKernel();
+/// What this machine can run; see ListKernels.
+const std::vector<ScanKernel>& ScanKernels();
 
 /// The scalar kernel.
 ScanFunction ScanScalar;

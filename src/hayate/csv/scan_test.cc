@@ -32,8 +32,8 @@ Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vec
   std::vector<size_t> all = cuts;
   all.push_back(text.size());
   for (const size_t cut : all) {
-    at = kernel.scan({',', '"'}, reinterpret_cast<const uint8_t*>(padded.data()), begin, cut,
-                     &scanned.state, at);
+    at = kernel.run({',', '"'}, reinterpret_cast<const uint8_t*>(padded.data()), begin, cut,
+                    &scanned.state, at);
     begin = cut;
   }
   scanned.ends.assign(out.data(), at);
@@ -105,16 +105,16 @@ TEST(ScanKernels, AgreeOnWellFormedText) {
   }
 }
 
-TEST(ChooseScanKernel, ObeysTheEnvironment) {
+TEST(ChooseKernel, ObeysTheEnvironment) {
   for (const ScanKernel& kernel : ScanKernels()) {
     setenv("HAYATE_FORCE_KERNEL", kernel.name, 1);
-    EXPECT_EQ(ChooseScanKernel().ValueOrDie().scan, kernel.scan);
+    EXPECT_EQ(ChooseKernel(ScanKernels()).ValueOrDie().run, kernel.run);
   }
   setenv("HAYATE_FORCE_KERNEL", "abacus", 1);
-  const auto unknown = ChooseScanKernel();
+  const auto unknown = ChooseKernel(ScanKernels());
   EXPECT_EQ(FaultOf(unknown.status()), Fault::kUsage);
   unsetenv("HAYATE_FORCE_KERNEL");
-  EXPECT_EQ(ChooseScanKernel().ValueOrDie().scan, ScanKernels().front().scan);
+  EXPECT_EQ(ChooseKernel(ScanKernels()).ValueOrDie().run, ScanKernels().front().run);
 }
 
 }  // namespace
