@@ -19,6 +19,21 @@ int64_t TextBlock::LineOfRow(int64_t row) const {
   return first_line + CountLines({start, static_cast<size_t>(at - start)}, after_cr);
 }
 
+void TextBlock::Prefetch(int64_t begin, int64_t end) const {
+  constexpr size_t kLineBytes = 64;
+  const auto entry_of = [&](int64_t row) {
+    return ends.data() + first_end + static_cast<size_t>(row) * static_cast<size_t>(columns);
+  };
+  const uint32_t* const from = entry_of(begin);
+  const uint32_t* const to = entry_of(end);
+  for (const uint32_t* entry = from; entry <= to; entry += kLineBytes / sizeof(uint32_t)) {
+    __builtin_prefetch(entry);
+  }
+  for (size_t at = static_cast<uint32_t>(*from + 1); at <= *to; at += kLineBytes) {
+    __builtin_prefetch(text.data() + at);
+  }
+}
+
 std::unique_ptr<TextBlock> BlockPool::Take() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (kept_.empty()) return std::make_unique<TextBlock>();

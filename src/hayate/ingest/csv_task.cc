@@ -115,8 +115,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> CsvTask::Run() {
   CsvTypes& types = *shard_->types;
   ARROW_ASSIGN_OR_RAISE(const Converters converters, MakeConverters());
   const int64_t step = RowsAtOnce(*block_);
-  for (int64_t end = 0; end < block_->rows;) {
-    end = std::min(end + step, block_->rows);
+  for (int64_t begin = 0; begin < block_->rows; begin += step) {
+    const int64_t end = std::min(begin + step, block_->rows);
+    block_->Prefetch(begin, end);
     for (const auto& converter : converters) {
       if (converter != nullptr) ARROW_RETURN_NOT_OK(converter->ConvertTo(end));
     }
