@@ -1,8 +1,11 @@
 # Arrow C++ out of the pyarrow wheel of the Python in use: its headers and libarrow.so.NNNN. Defines
 # Arrow::arrow_shared and Parquet::parquet_shared as a system Arrow would, and
-# ArrowWheel_LIBRARIES, the files that have to travel with what is linked to them.
-find_package(Python 3.11 COMPONENTS Interpreter QUIET)
-if(Python_Interpreter_FOUND)
+# ArrowWheel_LIBRARIES, the files that have to travel with what is linked to them. ArrowWheel_ROOT may
+# name the folder of the unpacked wheel instead.
+if(NOT ArrowWheel_ROOT)
+  find_package(Python 3.11 COMPONENTS Interpreter QUIET)
+endif()
+if(Python_Interpreter_FOUND AND NOT ArrowWheel_ROOT)
   execute_process(
     COMMAND "${Python_EXECUTABLE}" -c
             "import importlib.util as u, os; s = u.find_spec('pyarrow'); print(os.path.dirname(s.origin) if s else '')"
