@@ -21,12 +21,13 @@ int64_t TextBlock::LineOfRow(int64_t row) const {
 
 void TextBlock::Prefetch(int64_t begin, int64_t end) const {
   constexpr size_t kLineBytes = 64;
+  constexpr size_t kEntriesOfLine = kLineBytes / sizeof(uint32_t);
   const auto entry_of = [&](int64_t row) {
     return ends.data() + first_end + static_cast<size_t>(row) * static_cast<size_t>(columns);
   };
   const uint32_t* const from = entry_of(begin);
   const uint32_t* const to = entry_of(end);
-  for (const uint32_t* entry = from; entry <= to; entry += kLineBytes / sizeof(uint32_t)) {
+  for (const uint32_t* entry = from; entry <= to; entry += kEntriesOfLine) {
     __builtin_prefetch(entry);
   }
   for (size_t at = static_cast<uint32_t>(*from + 1); at <= *to; at += kLineBytes) {
