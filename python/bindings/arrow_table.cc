@@ -24,12 +24,15 @@ void DeleteStream(void* pointer) noexcept {
 
 }  // namespace
 
-nb::capsule ArrowTable::Stream() const {
+nb::capsule ExportStream(std::shared_ptr<arrow::RecordBatchReader> reader) {
   auto stream = std::make_unique<ArrowArrayStream>();
   *stream = {};
-  auto reader = std::make_shared<arrow::TableBatchReader>(table_);
   Check(arrow::ExportRecordBatchReader(std::move(reader), stream.get()));
   return nb::capsule(stream.release(), kStreamName, DeleteStream);
+}
+
+nb::capsule ArrowTable::Stream() const {
+  return ExportStream(std::make_shared<arrow::TableBatchReader>(table_));
 }
 
 int64_t ArrowTable::num_rows() const { return table_->num_rows(); }

@@ -23,6 +23,9 @@ class ArrowTable {
   std::shared_ptr<arrow::Table> table_;
 };
 
+/// A capsule `arrow_array_stream` over the rows of a reader. Needs the GIL.
+nanobind::capsule ExportStream(std::shared_ptr<arrow::RecordBatchReader> reader);
+
 /// The rows of any object with `__arrow_c_stream__`, or the TypeError of one without it. The reader
 /// may be used without the GIL. Needs the GIL.
 std::shared_ptr<arrow::RecordBatchReader> ImportStream(nanobind::handle object);

@@ -1,12 +1,17 @@
 #include "ingest.h"
 
+#include <arrow/c/abi.h>
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
 #include <arrow/table.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +21,7 @@
 #include "hayate/base/limits.h"
 #include "hayate/frame/writer.h"
 #include "hayate/ingest/ingest.h"
+#include "hayate/ingest/record_stream.h"
 #include "hayate/source/source.h"
 #include "interruptible.h"
 
@@ -68,6 +74,47 @@ Warnings ReadFilesInto(const std::string& dir, const std::vector<std::string>& p
   }));
 }
 
+/// Rows on their way, a batch at a time.
+class RecordStream {
+ public:
+  RecordStream(const std::vector<std::string>& patterns, const std::string& base,
+               const std::string& options_json, int threads, bool allow_empty) {
+    auto options = Options("csv", options_json, threads, allow_empty);
+    reader_ = Value(RunInterruptible<std::shared_ptr<arrow::RecordBatchReader>>(
+        [&](const StopFlag&) -> Result<std::shared_ptr<arrow::RecordBatchReader>> {
+          ARROW_ASSIGN_OR_RAISE(auto objects, source::List(patterns, base));
+          return ingest::OpenRecordStream(std::move(objects), options);
+        }));
+  }
+
+  nb::capsule Schema() const {
+    auto schema = std::make_unique<ArrowSchema>();
+    Check(arrow::ExportSchema(*reader_->schema(), schema.get()));
+    return nb::capsule(schema.release(), "arrow_schema", [](void* pointer) noexcept {
+      auto* const exported = static_cast<ArrowSchema*>(pointer);
+      if (exported->release != nullptr) exported->release(exported);
+      delete exported;
+    });
+  }
+
+  nb::capsule Stream() const { return ExportStream(reader_); }
+
+  /// None at the end. Waits for rows, as long as it takes.
+  std::optional<ArrowTable> ReadNext() {
+    auto batch = WithoutGil([&] { return reader_->Next(); });
+    const auto next = Value(std::move(batch));
+    if (next == nullptr) return std::nullopt;
+    return ArrowTable(Value(arrow::Table::FromRecordBatches({next})));
+  }
+
+  void Close() {
+    Check(WithoutGil([&] { return reader_->Close(); }));
+  }
+
+ private:
+  std::shared_ptr<arrow::RecordBatchReader> reader_;
+};
+
 }  // namespace
 
 void BindIngest(nb::module_& module) {
@@ -78,6 +125,20 @@ void BindIngest(nb::module_& module) {
   module.def("read_files_into", &ReadFilesInto, "dir"_a, "patterns"_a, "base"_a, "format"_a,
              "options"_a, "threads"_a, "allow_empty"_a,
              "The same as a frame in the folder `dir`, in bounded memory. Returns the warnings.");
+  nb::class_<RecordStream>(module, "RecordStream",
+                           "CSV files as a stream of record batches, read ahead in parallel.")
+      .def(nb::init<const std::vector<std::string>&, const std::string&, const std::string&, int,
+                    bool>(),
+           "patterns"_a, "base"_a, "options"_a, "threads"_a, "allow_empty"_a)
+      .def("__arrow_c_schema__", &RecordStream::Schema,
+           nb::sig("def __arrow_c_schema__(self) -> object"))
+      .def(
+          "__arrow_c_stream__",
+          [](const RecordStream& self, const nb::object&) { return self.Stream(); },
+          "requested_schema"_a = nb::none(),
+          nb::sig("def __arrow_c_stream__(self, requested_schema: object | None = None) -> object"))
+      .def("read_next", &RecordStream::ReadNext, "The next rows; None at the end.")
+      .def("close", &RecordStream::Close, "Ends the threads that read ahead.");
   module.def("available_cores", &AvailableCores,
              "Cores this process may use: affinity and control group count.");
 }

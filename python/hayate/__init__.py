@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from hayate.frames import Frame, load, save
     from hayate.pool import map
     from hayate.read import read_csv, read_parquet
+    from hayate.stream import iter_csv
 
 __version__ = "0.1.0"
 
 # These need pandas or pyarrow, so they are imported when first used.
 _LAZY = {
     "Frame": "hayate.frames",
+    "iter_csv": "hayate.stream",
     "load": "hayate.frames",
     "save": "hayate.frames",
     "map": "hayate.pool",
@@ -57,6 +59,7 @@ __all__ = [
     "WorkerDiedError",
     "__version__",
     "csv",
+    "iter_csv",
     "load",
     "map",
     "output",

@@ -84,7 +84,8 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column,
   }
   const bool inferred = types.is_inferred(column);
   ARROW_ASSIGN_OR_RAISE(csv::ConvertedColumn converted, converter->Finish());
-  if (converted.bad && inferred && type->id() != arrow::Type::STRING) {
+  const bool may_widen = inferred && !types.is_fixed() && type->id() != arrow::Type::STRING;
+  if (converted.bad && may_widen) {
     types.Loosen(column, Classified(column));
     return none;
   }
@@ -95,7 +96,7 @@ Result<std::shared_ptr<arrow::Array>> CsvTask::ColumnOf(size_t column,
     }
     return none;
   }
-  if (types.needs_reason(column)) types.Note(column, Classified(column));
+  if (types.needs_reason(column) && !types.is_fixed()) types.Note(column, Classified(column));
   if (converted.inexact_row) {
     std::string scratch;
     const csv::Cell cell = csv::CellOf(block_->RawField(*converted.inexact_row, field),

@@ -44,6 +44,13 @@ bool CsvTypes::needs_reason(size_t column) const {
          type->id() == arrow::Type::STRING;
 }
 
+void CsvTypes::Fix() {
+  fixed_ = true;
+  for (auto& type : types_) {
+    if (type == nullptr) type = arrow::utf8();
+  }
+}
+
 void CsvTypes::Loosen(size_t column, const csv::ColumnEvidence& evidence) {
   Note(column, evidence);
   loose_[column] = true;

@@ -56,6 +56,11 @@ class CsvTypes {
   /// Between passes: chooses the types from all evidence. False if they are as they were.
   bool Settle();
 
+  /// Before the only pass of a stream: types stay as they are, and a value that does not fit is an
+  /// error. Columns whose type is still open are string.
+  void Fix();
+  bool is_fixed() const { return fixed_; }
+
   /// One sentence a column that became a string for a reason that a person should know.
   std::vector<std::string> Warnings() const;
 
@@ -63,6 +68,7 @@ class CsvTypes {
   const std::vector<CsvColumn> columns_;
   std::vector<std::shared_ptr<arrow::DataType>> types_;
   std::vector<bool> text_;
+  bool fixed_ = false;
   std::vector<std::atomic<bool>> loose_;
   std::atomic<bool> any_loose_ = false;
   mutable std::mutex mutex_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "hayate/frame/writer.h"
+#include "hayate/ingest/checks.h"
 #include "hayate/ingest/csv_source.h"
 #include "hayate/ingest/kept_parts.h"
 #include "hayate/ingest/meter.h"
@@ -73,61 +74,6 @@ std::vector<int64_t> OrderOf(const Objects& objects, const std::set<int64_t>& wi
     return objects[static_cast<size_t>(a)].size_bytes > objects[static_cast<size_t>(b)].size_bytes;
   });
   return order;
-}
-
-Status Check(const Objects& objects, const IngestOptions& options) {
-  ARROW_RETURN_NOT_OK(options.csv.Validate());
-  if (options.format != "auto" && options.format != "csv" && options.format != "parquet") {
-    return Fail(Fault::kUsage, "the format \"" + options.format + "\" is not known", {},
-                "Use csv, parquet or auto.");
-  }
-  if (objects.empty()) {
-    return Fail(Fault::kInput, "there is no input file", {}, "Name at least one file.");
-  }
-  return Status::OK();
-}
-
-// Also for a file that says it by its name only.
-Status CheckName(const source::Object& object, bool is_parquet) {
-  if (is_parquet || !object.uri.ends_with(".parquet")) return Status::OK();
-  return Fail(Fault::kInput,
-              std::string("the file is named as Parquet, but ") +
-                  (object.size_bytes == 0 ? "it is empty" : "does not begin as such a file does"),
-              {.object = object.uri},
-              "Fetch or make the file again; if it is text, give it another name.");
-}
-
-Result<bool> AreParquet(const Objects& objects, const std::string& format) {
-  if (format != "auto") return format == "parquet";
-  ARROW_ASSIGN_OR_RAISE(const bool first, IsParquet(objects[0]));
-  ARROW_RETURN_NOT_OK(CheckName(objects[0], first));
-  for (const source::Object& object : objects) {
-    ARROW_ASSIGN_OR_RAISE(const bool is_parquet, IsParquet(object));
-    ARROW_RETURN_NOT_OK(CheckName(object, is_parquet));
-    if (is_parquet == first) continue;
-    return Fail(Fault::kInput,
-                std::string("a file is ") + (is_parquet ? "Parquet" : "text") + " where " +
-                    objects[0].uri + " is " + (first ? "Parquet" : "text"),
-                {.object = object.uri}, "Read files of one format at a time.");
-  }
-  return first;
-}
-
-Status CheckRows(int64_t rows, const Objects& objects, const IngestOptions& options) {
-  const std::string object = objects[0].uri;
-  const std::string where =
-      objects.size() == 1 ? "" : " in the " + std::to_string(objects.size()) + " files";
-  if (rows == 0 && !options.allow_empty) {
-    return Fail(Fault::kInput, "there are no rows" + where, {.object = object},
-                "Check what writes the input, or say allow_empty=True if that can be.");
-  }
-  if (rows < options.min_rows) {
-    return Fail(Fault::kInput,
-                "there are " + std::to_string(rows) + " rows" + where +
-                    ", fewer than min_rows=" + std::to_string(options.min_rows),
-                {.object = object}, "Check what writes the input, or lower min_rows.");
-  }
-  return Status::OK();
 }
 
 class Ingest {
@@ -210,7 +156,7 @@ class Ingest {
 
 Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& options,
                                    const std::string& dir) {
-  ARROW_RETURN_NOT_OK(Check(objects, options));
+  ARROW_RETURN_NOT_OK(CheckInput(objects, options));
   ARROW_RETURN_NOT_OK(frame::CheckParts(dir));
   // Set before each pass, read by the threads of that pass.
   PassState pass{.options = OptionsDigest(options.csv)};
@@ -233,7 +179,7 @@ Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& 
 Result<std::shared_ptr<arrow::Table>> IngestToTable(const Objects& objects,
                                                     const IngestOptions& options,
                                                     std::vector<std::string>* warnings) {
-  ARROW_RETURN_NOT_OK(Check(objects, options));
+  ARROW_RETURN_NOT_OK(CheckInput(objects, options));
   TableSink sink;
   ARROW_ASSIGN_OR_RAISE(IngestResult result, Ingest(objects, options, {.sink = &sink}).Run());
   if (warnings != nullptr) *warnings = std::move(result.warnings);

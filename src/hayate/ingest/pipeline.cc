@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int kPiecesBeyondThreads = 2;
+constexpr int kPiecesAhead = 32;  // of each thread, where they wait for earlier shards
 
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
@@ -119,10 +120,25 @@ class Pipeline {
     return !shard.reading && !shard.ended && !IsMoot(shard, shard.next_piece);
   }
 
-  Shard* ShardToRead(Shard* last) {
-    if (in_memory_ >= options_.threads + kPiecesBeyondThreads) return nullptr;
-    if (last != nullptr && CanRead(*last)) return last;
+  // The first shard that is not finished; null: all are.
+  Shard* FirstOpen() {
     while (first_open_ < shards_.size() && shards_[first_open_].finished) ++first_open_;
+    return first_open_ < shards_.size() ? &shards_[first_open_] : nullptr;
+  }
+
+  int MostInMemory() const {
+    return options_.threads * (options_.in_order ? kPiecesAhead : 1) + kPiecesBeyondThreads;
+  }
+
+  Shard* ShardToRead(Shard* last) {
+    Shard* const first = FirstOpen();
+    if (in_memory_ >= MostInMemory()) {
+      // What is in memory may all wait for the first shard: that one always goes on.
+      const bool starves = options_.in_order && first != nullptr && CanRead(*first) &&
+                           first->next_write == first->next_piece;
+      return starves ? first : nullptr;
+    }
+    if (last != nullptr && CanRead(*last)) return last;
     int open = 0;
     for (size_t i = first_open_; i < shards_.size(); ++i) {
       Shard& shard = shards_[i];
@@ -203,8 +219,20 @@ class Pipeline {
     WriteReady(shard, lock);
   }
 
-  // Writes what is ready, in order; one thread a shard, the others leave it to that one.
+  // Writes what may be written now, of this shard or of those whose turn it has become.
   void WriteReady(Shard* shard, Lock* lock) {
+    if (!options_.in_order) {
+      WriteReadyOf(shard, lock);
+      return;
+    }
+    for (Shard* first = FirstOpen(); first != nullptr; first = FirstOpen()) {
+      WriteReadyOf(first, lock);
+      if (!first->finished) return;
+    }
+  }
+
+  // In the order of the pieces; one thread a shard, the others leave it to that one.
+  void WriteReadyOf(Shard* shard, Lock* lock) {
     if (shard->writing) return;
     shard->writing = true;
     while (!shard->ready.empty()) {

@@ -39,6 +39,9 @@ class BatchSink {
 
 struct PipelineOptions {
   int threads = 1;
+  /// Shards are written one after the other, in the order in which they are begun; the pieces of
+  /// later ones wait in memory, some for each thread.
+  bool in_order = false;
   /// Asked by every thread after each step; false: stop with Fault::kInterrupted.
   std::function<bool()> keep_going;
   /// What an error calls a shard that there was no memory for.
