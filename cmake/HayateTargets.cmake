@@ -66,14 +66,16 @@ function(hayate_layer name)
       # More of the same false alarms (GCC PR105651, PR105329), in how tests put texts together.
       target_compile_options(test_${name} PRIVATE -Wno-array-bounds -Wno-stringop-overflow)
     endif()
-    # Only the system's allocator is seen by sanitizers.
-    set(environment "")
     if(HAYATE_SANITIZE)
-      # And TSan does not see what orders accesses inside of libarrow, which is not built with it.
-      set(environment ENVIRONMENT ARROW_DEFAULT_MEMORY_POOL=system
-                      ENVIRONMENT_MODIFICATION TSAN_OPTIONS=set:ignore_noninstrumented_modules=1)
+      # A process for all tests of a layer: starting one takes a second here. Only the system's
+      # allocator is seen by sanitizers, and TSan does not see what orders accesses inside of
+      # libarrow, which is not built with it.
+      add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
+      set_tests_properties(${name} PROPERTIES TIMEOUT 600
+                           ENVIRONMENT "ARROW_DEFAULT_MEMORY_POOL=system;TSAN_OPTIONS=ignore_noninstrumented_modules=1")
+    else()
+      gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
     endif()
-    gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 ${environment})
   endif()
   if(HAYATE_BUILD_FUZZERS)
     foreach(fuzzer ${fuzzers})
