@@ -17,7 +17,6 @@ constexpr size_t kWindowBytes = 256 * 1024;
 // A longer record is taken for a quote that was left open, before it eats the memory.
 constexpr size_t kMostRecordBytes = size_t{1} << 28;
 constexpr size_t kScribbleEntries = 16;  // behind the last, that a kernel may write
-constexpr uint32_t kBeforeText = ~uint32_t{0};
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kUnknown = -1;
 constexpr size_t kColumnsOfBlock = 256;  // with more, blocks are larger (options.h)
@@ -28,14 +27,19 @@ BlockReader::BlockReader(std::unique_ptr<ByteStream> text, const ReadOptions& op
                          ScanKernel kernel, std::shared_ptr<BlockPool> pool)
     : stream_(std::move(text)),
       object_(std::make_shared<const std::string>(stream_->name())),
-      dialect_{static_cast<uint8_t>(options.delimiter), static_cast<uint8_t>(options.quote_char)},
+      dialect_(options.dialect()),
+      skip_rows_(options.skip_rows),
+      on_error_(options.on_error),
       kernel_(kernel),
       pool_(std::move(pool)),
       block_bytes_(static_cast<size_t>(options.block_bytes)),
       open_(pool_->Take()) {
   open_->size = 0;
+  open_->dialect = dialect_;
+  open_->columns = 0;  // not known yet
   open_->first_line = 1;
   open_->after_cr = false;
+  open_->any_comment = false;
   open_->first_end = 0;
   open_->ends.Reserve(1);
   open_->ends.data()[0] = kBeforeText;
@@ -49,9 +53,11 @@ Result<std::unique_ptr<BlockReader>> BlockReader::Make(std::unique_ptr<ByteStrea
   ARROW_ASSIGN_OR_RAISE(const ScanKernel kernel, ChooseKernel(ScanKernels()));
   std::unique_ptr<BlockReader> reader(
       new BlockReader(std::move(text), options, kernel, std::move(pool)));
-  reader->SkipByteOrderMark();
+  ARROW_RETURN_NOT_OK(reader->Begin());
   if (options.header) {
     ARROW_RETURN_NOT_OK(reader->ReadHeader());
+  } else if (options.column_names.empty()) {
+    ARROW_RETURN_NOT_OK(reader->CountColumns());
   } else {
     ARROW_RETURN_NOT_OK(reader->SetColumnNames(options.column_names));
   }
@@ -62,14 +68,14 @@ Result<std::unique_ptr<TextBlock>> BlockReader::Next() {
   while (open_ != nullptr) {
     Fill();
     std::unique_ptr<TextBlock> block = Cut();
-    if (block->rows > 0) return block;
+    if (block->rows > 0 || !block->bad_rows.empty()) return block;
     pool_->Give(std::move(block));
   }
   ARROW_RETURN_NOT_OK(error_);
   return std::unique_ptr<TextBlock>();
 }
 
-void BlockReader::SkipByteOrderMark() {
+Status BlockReader::Begin() {
   open_->text.Reserve(kWindowBytes + kScanPaddingBytes);
   size_t have = 0;
   while (have < kByteOrderMark.size() && !at_end_) {
@@ -78,49 +84,107 @@ void BlockReader::SkipByteOrderMark() {
     at_end_ = !n.ok() || *n == 0;
     if (!at_end_) have += static_cast<size_t>(*n);
   }
-  if (TextOf(*open_, 0, have) == kByteOrderMark) have = 0;
+  const std::string_view start = TextOf(*open_, 0, have);
+  if (start.starts_with("\xff\xfe") || start.starts_with("\xfe\xff")) {
+    return Fail(Fault::kInput, "the text is not UTF-8: it begins as UTF-16 does",
+                {.object = *object_}, "Say encoding=\"utf-16\".");
+  }
+  if (start == kByteOrderMark) have = 0;
+  SkipLines(&have);
   ScanTo(have);
   if (at_end_) EndText();
+  return Status::OK();
+}
+
+// Leaves behind the lines that are not to be looked at. `have`: bytes of text read so far.
+void BlockReader::SkipLines(size_t* have) {
+  uint8_t* const text = open_->text.data();
+  size_t at = 0;
+  bool after_cr = false;
+  for (int64_t skipped = 0; skipped < skip_rows_; ++at) {
+    if (at == *have) {
+      const auto n = at_end_ ? Result<int64_t>(0) : stream_->Read({text, kWindowBytes});
+      if (!n.ok()) error_ = n.status();
+      at_end_ = !n.ok() || *n == 0;
+      *have = at_end_ ? 0 : static_cast<size_t>(*n);
+      at = 0;
+      if (at_end_) break;
+    }
+    skipped += text[at] == '\r' || (text[at] == '\n' && !after_cr) ? 1 : 0;
+    after_cr = text[at] == '\r';
+    scan_.lines = skipped;
+  }
+  if (skip_rows_ == 0) return;
+  *have -= at;
+  std::memmove(text, text + at, *have);
+  open_->first_line = 1 + scan_.lines;
+  open_->after_cr = scan_.after_cr = skip_line_feed_ = after_cr;
+}
+
+// The entry that ends the first record, read as far as that takes; nothing if there is none.
+std::optional<size_t> BlockReader::FirstRecord(size_t* start_entry) {
+  std::optional<size_t> end = FindRecord(*open_, 0, start_entry);
+  while (!end && !at_end_ && tail_problem_ == TailProblem::kNone) {
+    if (open_->size > kMostRecordBytes) tail_problem_ = TailProblem::kTooLong;
+    Append();
+    end = FindRecord(*open_, *start_entry, start_entry);
+  }
+  return end;
 }
 
 Status BlockReader::ReadHeader() {
   size_t start = 0;
-  std::optional<size_t> end = FindRecord(*open_, 0, &start);
-  while (!end && !at_end_ && tail_problem_ == TailProblem::kNone) {
-    if (open_->size > kMostRecordBytes) tail_problem_ = TailProblem::kTooLong;
-    Append();
-    end = FindRecord(*open_, 0, &start);
-  }
+  const std::optional<size_t> end = FirstRecord(&start);
+  const int64_t line = open_->first_line +
+                       CountLines(TextOf(*open_, 0, RowStartAfter(*open_, start)), open_->after_cr);
   const bool damaged =
       end && scan_.bad_byte != kNowhere && int64_t{open_->ends.data()[*end]} > scan_.bad_byte;
   if (damaged || (!end && tail_problem_ != TailProblem::kNone)) {
     return Fail(Fault::kInput, "a quote in the header is left open or followed by text",
-                {.object = *object_, .line = 1}, "Correct the quotes of the first line.");
+                {.object = *object_, .line = line}, "Correct the quotes of that line.");
   }
   if (!end) {
     ARROW_RETURN_NOT_OK(error_);
-    return Fail(Fault::kInput, "there is no header: the file is empty", {.object = *object_},
-                "Remove the file, or make it again with a header.");
+    return Fail(Fault::kInput,
+                skip_rows_ == 0 ? "there is no header: the file is empty"
+                                : "there is no header behind the lines of skip_rows",
+                {.object = *object_}, "Remove the file, or make it again with a header.");
   }
   std::vector<std::string> names;
   std::string scratch;
-  size_t from = FieldStartAfter(*open_, start);
   for (size_t entry = start + 1; entry <= *end; ++entry) {
-    const size_t to = open_->ends.data()[entry];
-    const auto quote = static_cast<char>(dialect_.quote);
-    names.emplace_back(CellOf(TextOf(*open_, from, to), quote, &scratch).text);
-    from = to + 1;
+    const size_t from = entry == start + 1 ? FieldStartAfter(*open_, start, entry)
+                                           : open_->FieldStart(open_->ends.data()[entry - 1] + 1,
+                                                               open_->ends.data()[entry]);
+    const std::string_view raw = TextOf(*open_, from, open_->ends.data()[entry]);
+    names.emplace_back(CellOf(raw, dialect_, &scratch).text);
     if (FindInvalidUtf8(names.back()) >= 0) {
       return Fail(Fault::kInput, "a name in the header is not UTF-8",
-                  {.object = *object_, .line = 1},
-                  "Convert the file to UTF-8 (for example with iconv).");
+                  {.object = *object_, .line = line},
+                  "Say in which encoding the file is, for example encoding=\"latin-1\".");
     }
   }
-  // The header and the blank lines before it are no longer to be counted.
+  // The header and what is nothing before it are no longer to be counted.
   for (size_t entry = 1; entry <= *end; ++entry) {
     records_cut_ += IsLineEnd(open_->text.data()[open_->ends.data()[entry]]) ? 1 : 0;
   }
   open_->first_end = *end;
+  return SetColumnNames(std::move(names));
+}
+
+// Names for the fields of a shard that has none: those of its first record are counted.
+Status BlockReader::CountColumns() {
+  size_t start = 0;
+  const std::optional<size_t> end = FirstRecord(&start);
+  if (!end && tail_problem_ == TailProblem::kNone) {
+    ARROW_RETURN_NOT_OK(error_);
+    return Fail(Fault::kInput, "there are no columns: the file is empty", {.object = *object_},
+                "Remove the file, or give column_names=[...].");
+  }
+  std::vector<std::string> names;
+  for (size_t i = 1; i <= (end ? *end - start : 1); ++i) {
+    names.push_back("column_" + std::to_string(i));
+  }
   return SetColumnNames(std::move(names));
 }
 
@@ -178,7 +242,10 @@ void BlockReader::ScanTo(size_t end) {
   uint32_t* const out_end = kernel_.run(dialect_, open_->text.data(), begin, end, &scan_, out);
   open_->num_ends += static_cast<size_t>(out_end - out);
   open_->size = end;
-  if (scan_.bad_byte != kNowhere) tail_problem_ = TailProblem::kTextAfterQuote;
+  open_->any_comment = scan_.any_comment;
+  if (scan_.bad_byte != kNowhere && on_error_ == OnError::kFail) {
+    tail_problem_ = TailProblem::kTextAfterQuote;
+  }
 }
 
 // The last record may end without a line end. After a failed read it may be half of one: it is
@@ -189,7 +256,9 @@ void BlockReader::EndText() {
     tail_problem_ = TailProblem::kOpenQuote;
     return;
   }
-  const bool after_separator = scan_.mode == ScanMode::kFieldStart;
+  scan_.after_escape = false;  // nothing follows that could be escaped
+  const bool after_separator =
+      scan_.mode == ScanMode::kFieldStart || scan_.mode == ScanMode::kRecordStart;
   const uint32_t last = open_->ends.data()[open_->num_ends - 1];
   if (after_separator && (open_->num_ends == 1 || IsLineEnd(open_->text.data()[last]))) return;
   open_->text.Reserve(open_->size + 1 + kScanPaddingBytes);
@@ -212,6 +281,7 @@ std::unique_ptr<TextBlock> BlockReader::Cut() {
   const int64_t records =
       tail_problem_ == TailProblem::kTextAfterQuote ? kUnknown : scan_.records - records_cut_;
   std::unique_ptr<TextBlock> block = std::move(open_);
+  block->columns = static_cast<int>(column_names_.size());
   if (!is_last) {
     size_t cut = size_t{block->ends.data()[last]} + 1;
     if (block->text.data()[cut - 1] == '\r') {
@@ -223,17 +293,33 @@ std::unique_ptr<TextBlock> BlockReader::Cut() {
   }
   block->num_ends = last + 1;
   records_cut_ = scan_.records;
-  block->columns = static_cast<int>(column_names_.size());
-  block->quote = dialect_.quote;
   block->any_quote = scan_.any_quote;
-  scan_.any_quote =
-      open_ != nullptr && TextOf(*open_, 0, open_->size).find(static_cast<char>(dialect_.quote)) !=
-                              std::string_view::npos;
+  block->any_escape = scan_.any_escape;
+  block->any_comment = scan_.any_comment;
   block->first_row = rows_cut_;
   block->object = object_;
+  block->bad_rows.clear();
+  block->gaps.clear();
   FormRowsOf(block.get(), records);
-  rows_cut_ += block->rows;
+  LookAtTail();
+  rows_cut_ += block->rows + static_cast<int64_t>(block->bad_rows.size());
   return block;
+}
+
+// What the scan has seen so far was in the block that was cut, unless it is in the tail.
+void BlockReader::LookAtTail() {
+  scan_.any_comment = false;  // a whole record
+  const std::string_view tail = open_ == nullptr ? "" : TextOf(*open_, 0, open_->size);
+  const auto has = [&](uint8_t byte) {
+    return tail.find(static_cast<char>(byte)) != std::string_view::npos;
+  };
+  scan_.any_quote = scan_.any_quote && has(dialect_.quote);
+  scan_.any_escape = scan_.any_escape && has(dialect_.escape);
+  if (open_ == nullptr || scan_.bad_byte == kNowhere) return;
+  ScanState state;
+  std::vector<uint32_t> ends(tail.size() + kScribbleEntries);
+  ScanScalar(dialect_, open_->text.data(), 0, tail.size(), &state, ends.data());
+  scan_.bad_byte = state.bad_byte;
 }
 
 std::unique_ptr<TextBlock> BlockReader::TailOf(const TextBlock& block, size_t last_entry,
@@ -244,6 +330,9 @@ std::unique_ptr<TextBlock> BlockReader::TailOf(const TextBlock& block, size_t la
   tail->size = text.size();
   tail->text.Reserve(text.size() + kWindowBytes + kScanPaddingBytes);
   if (!text.empty()) std::memcpy(tail->text.data(), text.data(), text.size());
+  tail->dialect = dialect_;
+  tail->columns = block.columns;
+  tail->any_comment = false;
   tail->first_end = 0;
   tail->num_ends = 1 + fields;
   tail->ends.Reserve(tail->num_ends);
@@ -258,13 +347,16 @@ std::unique_ptr<TextBlock> BlockReader::TailOf(const TextBlock& block, size_t la
 
 // Errors before the tail replace those in it: the first row that cannot be read is what counts.
 void BlockReader::FormRowsOf(TextBlock* block, int64_t records) {
-  const std::optional<RaggedRow> ragged = FormRows(block, records);
+  std::optional<int64_t> ragged;
+  if (on_error_ == OnError::kFail) {
+    ragged = FormRows(block, records);
+  } else {
+    FormGoodRows(block, records, scan_.bad_byte != kNowhere);
+  }
   if (ragged) {
-    error_ = FailureAt(*block,
-                       "a row has " + std::to_string(ragged->fields) + " fields where there are " +
-                           std::to_string(block->columns) + " columns",
+    error_ = FailureAt(*block, RaggedRowText(*ragged, block->columns),
                        "Correct the row: a delimiter or a line break inside a value needs quotes "
-                       "around the value.");
+                       "around the value. Or say on_error=\"quarantine\" to put such rows aside.");
     open_ = nullptr;
     return;
   }
@@ -272,7 +364,7 @@ void BlockReader::FormRowsOf(TextBlock* block, int64_t records) {
     case TailProblem::kNone:
       return;
     case TailProblem::kTextAfterQuote:
-      error_ = FailureAt(*block, "text follows the closing quote of a value",
+      error_ = FailureAt(*block, std::string(kTextAfterQuote),
                          "Double the quotes inside a quoted value, or remove the text.");
       return;
     case TailProblem::kOpenQuote:
@@ -290,9 +382,9 @@ void BlockReader::FormRowsOf(TextBlock* block, int64_t records) {
 Status BlockReader::FailureAt(const TextBlock& block, const std::string& what,
                               const std::string& remedy) const {
   const size_t start = RowStartAfter(block, block.num_ends - 1);
-  const int64_t line = block.first_line + CountLines(TextOf(block, 0, start), block.after_cr);
+  const int64_t line = block.LineAt(block.rows, start);
   return Fail(Fault::kInput, what,
-              {.object = *object_, .row = rows_cut_ + block.rows + 1, .line = line}, remedy);
+              {.object = *object_, .row = block.RowNumber(block.rows), .line = line}, remedy);
 }
 
 }  // namespace hayate::csv

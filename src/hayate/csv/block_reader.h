@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ class BlockReader {
   const std::vector<std::string>& column_names() const { return column_names_; }
 
   /// The next block, null at the end. An error (ragged row, open quote, damaged input) comes after
-  /// all rows before it have been returned, and then again and again.
+  /// all rows before it have been returned, and then again and again. Rows that cannot be read are
+  /// none unless options.on_error says so: then they lie in the bad_rows of their block.
   Result<std::unique_ptr<TextBlock>> Next();
 
  private:
@@ -35,9 +37,13 @@ class BlockReader {
   // Why the text after the last whole record cannot be read.
   enum class TailProblem { kNone, kTextAfterQuote, kOpenQuote, kTooLong };
 
-  void SkipByteOrderMark();
+  Status Begin();
+  void SkipLines(size_t* have);
   Status ReadHeader();
+  Status CountColumns();
+  std::optional<size_t> FirstRecord(size_t* start_entry);
   Status SetColumnNames(std::vector<std::string> names);
+  void LookAtTail();
   bool HasRecord() const { return scan_.records > records_cut_; }
   void Fill();
   void Append();
@@ -52,7 +58,9 @@ class BlockReader {
 
   std::unique_ptr<ByteStream> stream_;
   std::shared_ptr<const std::string> object_;
-  Dialect dialect_;
+  const Dialect dialect_;
+  const int64_t skip_rows_;
+  const OnError on_error_;
   ScanKernel kernel_;
   std::shared_ptr<BlockPool> pool_;
   size_t block_bytes_;

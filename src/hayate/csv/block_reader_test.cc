@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "hayate/base/memory_stream.h"
 #include "hayate/csv/cell.h"
-#include "hayate/csv/memory_stream.h"
 
 namespace hayate::csv {
 namespace {
@@ -56,7 +56,7 @@ Read ReadIn(const std::string& text, int64_t block_bytes, size_t piece_bytes,
     for (int64_t r = 0; r < (*block)->rows; ++r) {
       Row row;
       for (int c = 0; c < (*block)->columns; ++c) {
-        const Cell cell = CellOf((*block)->RawField(r, c), options.quote_char, &scratch);
+        const Cell cell = CellOf((*block)->RawField(r, c), options.dialect(), &scratch);
         row.push_back(cell.text.empty() && !cell.quoted ? Field() : Field(cell.text));
       }
       read.rows.push_back(std::move(row));
@@ -118,7 +118,7 @@ TEST(BlockReader, TwoColumnsOfOneNameAreAnError) {
 TEST(BlockReader, RaggedRowIsNamedAndRowsBeforeItAreGiven) {
   const Read read = ReadWhole("a,b\n1,2\n\"3\n\",4\n5\n6,7\n");
   EXPECT_EQ(read.rows.size(), 2U);
-  EXPECT_EQ(read.error, "a row has 1 fields where there are 2 columns @ shard.csv, line 5, row 3");
+  EXPECT_EQ(read.error, "a row has 1 field where there are 2 columns @ shard.csv, line 5, row 3");
 }
 
 TEST(BlockReader, QuotesThatDoNotCloseAreNamed) {
@@ -159,8 +159,11 @@ Read Oracle(const std::string& text) {
       }
     } else if (row.size() != read.names.size()) {
       if (!blank) {
-        fail("a row has " + std::to_string(row.size()) + " fields where there are " +
-             std::to_string(read.names.size()) + " columns");
+        const auto count = [](size_t n, const std::string& what) {
+          return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+        };
+        fail("a row has " + count(row.size(), "field") + " where there are " +
+             count(read.names.size(), "column"));
         return false;
       }
     } else {

@@ -6,6 +6,8 @@ namespace hayate::csv {
 
 CellRules::CellRules(const ReadOptions& options)
     : nulls(options.null_values),
+      marks{.decimal = options.decimal_point, .thousands = options.thousands},
+      empty_mark(options.empty_mark),
       true_values(options.true_values),
       false_values(options.false_values) {
   std::vector<std::string> bools;

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "hayate/csv/cell.h"
+#include "hayate/csv/number_marks.h"
 #include "hayate/csv/options.h"
 
 namespace hayate::csv {
 
-/// The spellings of nulls and booleans, ready for use.
+/// The spellings of nulls, booleans and numbers, ready for use.
 struct CellRules {
   explicit CellRules(const ReadOptions& options);
 
@@ -22,6 +23,8 @@ struct CellRules {
   bool IsInferredBool(std::string_view text) const { return Contains(inferred_bools, text); }
 
   NullSpellings nulls;
+  NumberMarks marks;
+  char empty_mark = '\0';
   std::vector<std::string> true_values;
   std::vector<std::string> false_values;
   std::vector<std::string> inferred_bools;

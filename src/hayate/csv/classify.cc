@@ -86,12 +86,16 @@ bool IsExactInDouble(std::string_view plain_integer) {
 }
 
 CellClass Classify(std::string_view text, const CellRules& rules) {
-  switch (PlainFormOf(text)) {
+  text = WithoutBlanks(text);
+  std::string scratch;
+  // Nothing is no number either.
+  const std::string_view number = rules.marks.ToUsual(text, &scratch).value_or("");
+  switch (PlainFormOf(number)) {
     case PlainForm::kInteger:
-      return ClassOfInteger(text, rules);
+      return ClassOfInteger(number, rules);
     case PlainForm::kReal: {
       double value = 0;
-      return ParseDouble(text, &value) == ParseFault::kNone ? CellClass::kReal : CellClass::kText;
+      return ParseDouble(number, &value) == ParseFault::kNone ? CellClass::kReal : CellClass::kText;
     }
     case PlainForm::kNone:
       break;

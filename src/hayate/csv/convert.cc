@@ -10,9 +10,13 @@
 namespace hayate::csv {
 namespace {
 
+bool IsText(const arrow::DataType& type) {
+  return arrow::is_string(type.id()) || type.id() == arrow::Type::DICTIONARY;
+}
+
 // What can be wrong with a value, as a clause after the value.
 std::string ReasonOf(const BadCell& bad, const arrow::DataType& type) {
-  if (arrow::is_base_binary_like(type.id()) && !arrow::is_binary(type.id())) {
+  if (IsText(type)) {
     const int64_t at = FindInvalidUtf8(bad.value);
     constexpr std::string_view kHex = "0123456789abcdef";
     const auto byte = static_cast<uint8_t>(bad.value[static_cast<size_t>(at)]);
@@ -37,8 +41,9 @@ std::string ReasonOf(const BadCell& bad, const arrow::DataType& type) {
 }
 
 std::string RemedyOf(const arrow::DataType& type) {
-  if (type.id() == arrow::Type::STRING || type.id() == arrow::Type::LARGE_STRING) {
-    return "Convert the file to UTF-8 (for example with iconv), or read the column as BYTES.";
+  if (IsText(type)) {
+    return "Say in which encoding the file is, for example encoding=\"latin-1\", or "
+           "encoding_errors=\"replace\".";
   }
   return "Correct the value, name its spelling in null_values= if it means null, or give the "
          "column another type in schema= (STRING keeps every text).";
@@ -47,27 +52,34 @@ std::string RemedyOf(const arrow::DataType& type) {
 }  // namespace
 
 Result<std::unique_ptr<ColumnConverter>> ColumnConverter::Make(
-    const TextBlock& block, int field, const std::shared_ptr<arrow::DataType>& type, bool inferred,
-    const CellRules& rules) {
-  const ColumnPlace place{block, field, type, rules};
-  if (arrow::is_base_binary_like(type->id())) return MakeTextConverter(place);
-  return MakeFixedConverter(place, inferred);
+    const TextBlock& block, int field, const std::shared_ptr<arrow::DataType>& type,
+    ConvertOptions options, const CellRules& rules) {
+  const ColumnPlace place{block, field, type, rules, options};
+  if (type->id() == arrow::Type::DICTIONARY) return MakeDictionaryConverter(place);
+  return arrow::is_base_binary_like(type->id()) ? MakeTextConverter(place)
+                                                : MakeFixedConverter(place);
 }
 
 Result<ConvertedColumn> ConvertColumn(const TextBlock& block, int field,
-                                      const std::shared_ptr<arrow::DataType>& type, bool inferred,
-                                      const CellRules& rules) {
+                                      const std::shared_ptr<arrow::DataType>& type,
+                                      ConvertOptions options, const CellRules& rules) {
   ARROW_ASSIGN_OR_RAISE(const auto converter,
-                        ColumnConverter::Make(block, field, type, inferred, rules));
+                        ColumnConverter::Make(block, field, type, options, rules));
+  Slab none;
+  ARROW_RETURN_NOT_OK(converter->Begin(&none));
   ARROW_RETURN_NOT_OK(converter->ConvertTo(block.rows));
   return converter->Finish();
 }
 
+std::string WhatIsWrong(const BadCell& bad, const arrow::DataType& type) {
+  return "the value " + Printable(bad.value) + " " + ReasonOf(bad, type);
+}
+
 Status BadCellError(const TextBlock& block, const BadCell& bad, const std::string& column,
                     const arrow::DataType& type) {
-  return Fail(Fault::kInput, "the value " + Printable(bad.value) + " " + ReasonOf(bad, type),
+  return Fail(Fault::kInput, WhatIsWrong(bad, type),
               {.object = *block.object,
-               .row = block.first_row + bad.row + 1,
+               .row = block.RowNumber(bad.row),
                .line = block.LineOfRow(bad.row),
                .column = column},
               RemedyOf(type));

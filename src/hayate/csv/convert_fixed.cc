@@ -5,6 +5,8 @@
 
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "hayate/csv/classify.h"
@@ -24,6 +26,7 @@ static_assert(kQuickReadBytes <= kScanPaddingBytes &&
 
 template <typename T>
 struct IntegerForm {
+  static constexpr bool kIsNumber = true;
   using Value = T;
   static constexpr Value kNullSlot = 0;
   static bool Quick(const uint8_t* text, size_t size, Value* out) {
@@ -36,6 +39,7 @@ struct IntegerForm {
 };
 
 struct InferredInt64Form {
+  static constexpr bool kIsNumber = true;
   using Value = int64_t;
   static constexpr Value kNullSlot = 0;
   static bool Quick(const uint8_t* text, size_t size, Value* out) {
@@ -51,6 +55,7 @@ struct InferredInt64Form {
 
 template <typename T>
 struct RealForm {
+  static constexpr bool kIsNumber = true;
   using Value = T;
   static constexpr Value kNullSlot = std::numeric_limits<T>::quiet_NaN();
   static bool Quick(const uint8_t* text, size_t size, Value* out) {
@@ -71,6 +76,7 @@ struct RealForm {
 };
 
 struct InferredDoubleForm {
+  static constexpr bool kIsNumber = true;
   using Value = double;
   static constexpr Value kNullSlot = std::numeric_limits<double>::quiet_NaN();
   static bool Quick(const uint8_t* text, size_t size, Value* out) {
@@ -95,6 +101,7 @@ struct InferredDoubleForm {
 };
 
 struct DateForm {
+  static constexpr bool kIsNumber = false;
   using Value = int32_t;
   static constexpr Value kNullSlot = 0;
   static bool Quick(const uint8_t* text, size_t size, Value* out) {
@@ -105,6 +112,7 @@ struct DateForm {
 
 template <typename T>
 struct TimeForm {
+  static constexpr bool kIsNumber = false;
   using Value = T;
   static constexpr Value kNullSlot = 0;
   arrow::TimeUnit::type unit;
@@ -118,6 +126,7 @@ struct TimeForm {
 };
 
 struct TimestampForm {
+  static constexpr bool kIsNumber = false;
   using Value = int64_t;
   static constexpr Value kNullSlot = std::numeric_limits<int64_t>::min();
   arrow::TimeUnit::type unit;
@@ -133,6 +142,7 @@ struct TimestampForm {
 };
 
 struct Decimal128Form {
+  static constexpr bool kIsNumber = true;
   using Value = arrow::Decimal128;
   static constexpr Value kNullSlot{};
   int precision;
@@ -144,6 +154,7 @@ struct Decimal128Form {
 };
 
 struct Decimal256Form {
+  static constexpr bool kIsNumber = true;
   using Value = arrow::Decimal256;
   static constexpr Value kNullSlot{};
   int precision;
@@ -157,40 +168,44 @@ struct Decimal256Form {
 template <typename Form>
 class FixedConverter : public ColumnConverter {
  public:
-  static Result<std::unique_ptr<ColumnConverter>> Make(const ColumnPlace& place, Form form = {}) {
-    ARROW_ASSIGN_OR_RAISE(Validity validity, Validity::Make(place.block.rows));
-    ARROW_ASSIGN_OR_RAISE(
-        std::shared_ptr<arrow::Buffer> values,
-        arrow::AllocateBuffer(place.block.rows * static_cast<int64_t>(sizeof(Value))));
-    return std::unique_ptr<ColumnConverter>(
-        new FixedConverter(place, form, std::move(validity), std::move(values)));
+  FixedConverter(const ColumnPlace& place, Form form) : place_(place), form_(form) {}
+
+  int64_t SlabBytes() const override {
+    return Validity::SlabBytes(place_.block.rows) + Slab::BytesOf(ValueBytes());
+  }
+
+  Status Begin(Slab* slab) override {
+    ARROW_RETURN_NOT_OK(validity_.Begin(place_.block.rows, slab));
+    return slab->Take(ValueBytes()).Value(&values_);
   }
 
   Status ConvertTo(int64_t end) override {
-    if (result_.bad) return Status::OK();
+    if (HasStopped(place_, result_)) return Status::OK();
     auto* const values = reinterpret_cast<Value*>(values_->mutable_data());
     const Form form = form_;
+    const bool quick = !Form::kIsNumber || place_.rules.marks.are_usual();
+    const auto set_null = [&](int64_t row) {
+      validity_.SetNull(row);
+      values[row] = Form::kNullSlot;
+    };
     WalkField(
-        place_.block, place_.field, place_.rules, next_, end, &result_.bad,
-        [&](int64_t row) {
-          validity_.SetNull(row);
-          values[row] = Form::kNullSlot;
-        },
+        place_.block, place_.field, place_.rules, next_, end, set_null,
         [&](int64_t row, const uint8_t* text, size_t size) {
-          return form.Quick(text, size, values + row);
+          return quick && form.Quick(text, size, values + row);
         },
         [&](int64_t row, std::string_view text) {
           Value value{};
-          const ParseFault fault = form.Parse(text, &value);
+          const ParseFault fault = ParseWith(form, WithoutBlanks(text), &value);
           values[row] = value;
           return fault;
-        });
+        },
+        OnBadCell(place_, &result_, set_null));
     next_ = end;
     return Status::OK();
   }
 
   Result<ConvertedColumn> Finish() override {
-    if (result_.bad) return std::move(result_);
+    if (HasStopped(place_, result_)) return std::move(result_);
     if constexpr (std::is_same_v<Form, InferredInt64Form>) FindInexact();
     result_.array = arrow::MakeArray(
         arrow::ArrayData::Make(place_.type, place_.block.rows,
@@ -201,9 +216,16 @@ class FixedConverter : public ColumnConverter {
  private:
   using Value = typename Form::Value;
 
-  FixedConverter(const ColumnPlace& place, Form form, Validity validity,
-                 std::shared_ptr<arrow::Buffer> values)
-      : place_(place), form_(form), validity_(std::move(validity)), values_(std::move(values)) {}
+  int64_t ValueBytes() const { return place_.block.rows * static_cast<int64_t>(sizeof(Value)); }
+
+  ParseFault ParseWith(const Form& form, std::string_view text, Value* out) {
+    if constexpr (Form::kIsNumber) {
+      const std::optional<std::string_view> usual = place_.rules.marks.ToUsual(text, &number_);
+      return usual ? form.Parse(*usual, out) : ParseFault::kSyntax;
+    } else {
+      return form.Parse(text, out);
+    }
+  }
 
   void FindInexact() {
     const auto* const values = reinterpret_cast<const int64_t*>(values_->data());
@@ -222,28 +244,34 @@ class FixedConverter : public ColumnConverter {
   std::shared_ptr<arrow::Buffer> values_;
   ConvertedColumn result_;
   int64_t next_ = 0;
+  std::string number_;
 };
 
 class BoolConverter : public ColumnConverter {
  public:
-  static Result<std::unique_ptr<ColumnConverter>> Make(const ColumnPlace& place, bool inferred) {
-    ARROW_ASSIGN_OR_RAISE(Validity validity, Validity::Make(place.block.rows));
-    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
-                          arrow::AllocateBuffer((place.block.rows + 7) / 8));
-    std::memset(bits->mutable_data(), 0, static_cast<size_t>(bits->size()));
-    return std::unique_ptr<ColumnConverter>(
-        new BoolConverter(place, inferred, std::move(validity), std::move(bits)));
+  explicit BoolConverter(const ColumnPlace& place)
+      : place_(place), quick_(IsUsual("true", true) && IsUsual("false", false)) {}
+
+  int64_t SlabBytes() const override {
+    return Validity::SlabBytes(place_.block.rows) + Slab::BytesOf(BitBytes());
+  }
+
+  Status Begin(Slab* slab) override {
+    ARROW_RETURN_NOT_OK(validity_.Begin(place_.block.rows, slab));
+    ARROW_ASSIGN_OR_RAISE(bits_, slab->Take(BitBytes()));
+    std::memset(bits_->mutable_data(), 0, static_cast<size_t>(bits_->size()));
+    return Status::OK();
   }
 
   Status ConvertTo(int64_t end) override {
-    if (result_.bad) return Status::OK();
+    if (HasStopped(place_, result_)) return Status::OK();
     uint8_t* const bits = bits_->mutable_data();
     const auto set = [bits](int64_t row, bool value) {
       bits[row / 8] = static_cast<uint8_t>(bits[row / 8] | ((value ? 1U : 0U) << (row % 8)));
     };
+    const auto set_null = [&](int64_t row) { validity_.SetNull(row); };
     WalkField(
-        place_.block, place_.field, place_.rules, next_, end, &result_.bad,
-        [&](int64_t row) { validity_.SetNull(row); },
+        place_.block, place_.field, place_.rules, next_, end, set_null,
         [&](int64_t row, const uint8_t* text, size_t size) {
           const bool is_true = size == 4 && std::memcmp(text, "true", 4) == 0;
           if (!quick_ || !(is_true || (size == 5 && std::memcmp(text, "false", 5) == 0))) {
@@ -253,18 +281,22 @@ class BoolConverter : public ColumnConverter {
           return true;
         },
         [&](int64_t row, std::string_view text) {
-          if (inferred_ && !place_.rules.IsInferredBool(text)) return ParseFault::kSyntax;
+          text = WithoutBlanks(text);
+          if (place_.options.inferred && !place_.rules.IsInferredBool(text)) {
+            return ParseFault::kSyntax;
+          }
           const bool is_true = place_.rules.IsTrue(text);
           if (!is_true && !place_.rules.IsFalse(text)) return ParseFault::kSyntax;
           set(row, is_true);
           return ParseFault::kNone;
-        });
+        },
+        OnBadCell(place_, &result_, set_null));
     next_ = end;
     return Status::OK();
   }
 
   Result<ConvertedColumn> Finish() override {
-    if (result_.bad) return std::move(result_);
+    if (HasStopped(place_, result_)) return std::move(result_);
     result_.array = arrow::MakeArray(arrow::ArrayData::Make(place_.type, place_.block.rows,
                                                             {validity_.buffer(), std::move(bits_)},
                                                             validity_.null_count()));
@@ -272,23 +304,16 @@ class BoolConverter : public ColumnConverter {
   }
 
  private:
-  BoolConverter(const ColumnPlace& place, bool inferred, Validity validity,
-                std::shared_ptr<arrow::Buffer> bits)
-      : place_(place),
-        inferred_(inferred),
-        quick_(IsUsual("true", true) && IsUsual("false", false)),
-        validity_(std::move(validity)),
-        bits_(std::move(bits)) {}
+  int64_t BitBytes() const { return (place_.block.rows + 7) / 8; }
 
   // Whether the options leave this spelling its usual meaning.
   bool IsUsual(std::string_view text, bool meaning) const {
     const CellRules& rules = place_.rules;
     return rules.IsTrue(text) == meaning && rules.IsFalse(text) != meaning &&
-           (!inferred_ || rules.IsInferredBool(text));
+           (!place_.options.inferred || rules.IsInferredBool(text));
   }
 
   const ColumnPlace place_;
-  const bool inferred_;
   const bool quick_;
   Validity validity_;
   std::shared_ptr<arrow::Buffer> bits_;
@@ -296,66 +321,66 @@ class BoolConverter : public ColumnConverter {
   int64_t next_ = 0;
 };
 
-template <typename T>
-Result<std::unique_ptr<ColumnConverter>> MakeInteger(const ColumnPlace& place) {
-  return FixedConverter<IntegerForm<T>>::Make(place);
+template <typename Form>
+Result<std::unique_ptr<ColumnConverter>> MakeFixed(const ColumnPlace& place, Form form = {}) {
+  return std::make_unique<FixedConverter<Form>>(place, form);
 }
 
-Result<std::unique_ptr<ColumnConverter>> MakeTimestamp(const ColumnPlace& place, bool inferred) {
+Result<std::unique_ptr<ColumnConverter>> MakeTimestamp(const ColumnPlace& place) {
+  const bool inferred = place.options.inferred;
   const auto& type = static_cast<const arrow::TimestampType&>(*place.type);
   ZoneForm zone = ZoneForm::kNone;
   if (!type.timezone().empty()) zone = inferred ? ZoneForm::kRequired : ZoneForm::kOptional;
-  return FixedConverter<TimestampForm>::Make(place, {type.unit(), zone, !inferred});
+  return MakeFixed(place, TimestampForm{type.unit(), zone, !inferred});
 }
 
 Result<std::unique_ptr<ColumnConverter>> MakeDecimal(const ColumnPlace& place) {
   const auto& type = static_cast<const arrow::DecimalType&>(*place.type);
   if (type.id() == arrow::Type::DECIMAL128) {
-    return FixedConverter<Decimal128Form>::Make(place, {type.precision(), type.scale()});
+    return MakeFixed(place, Decimal128Form{type.precision(), type.scale()});
   }
-  return FixedConverter<Decimal256Form>::Make(place, {type.precision(), type.scale()});
+  return MakeFixed(place, Decimal256Form{type.precision(), type.scale()});
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ColumnConverter>> MakeFixedConverter(const ColumnPlace& place,
-                                                            bool inferred) {
+Result<std::unique_ptr<ColumnConverter>> MakeFixedConverter(const ColumnPlace& place) {
+  const bool inferred = place.options.inferred;
   const arrow::DataType& type = *place.type;
   switch (type.id()) {
     case arrow::Type::BOOL:
-      return BoolConverter::Make(place, inferred);
+      return std::make_unique<BoolConverter>(place);
     case arrow::Type::INT8:
-      return MakeInteger<int8_t>(place);
+      return MakeFixed<IntegerForm<int8_t>>(place);
     case arrow::Type::INT16:
-      return MakeInteger<int16_t>(place);
+      return MakeFixed<IntegerForm<int16_t>>(place);
     case arrow::Type::INT32:
-      return MakeInteger<int32_t>(place);
+      return MakeFixed<IntegerForm<int32_t>>(place);
     case arrow::Type::INT64:
-      return inferred ? FixedConverter<InferredInt64Form>::Make(place)
-                      : MakeInteger<int64_t>(place);
+      return inferred ? MakeFixed<InferredInt64Form>(place)
+                      : MakeFixed<IntegerForm<int64_t>>(place);
     case arrow::Type::UINT8:
-      return MakeInteger<uint8_t>(place);
+      return MakeFixed<IntegerForm<uint8_t>>(place);
     case arrow::Type::UINT16:
-      return MakeInteger<uint16_t>(place);
+      return MakeFixed<IntegerForm<uint16_t>>(place);
     case arrow::Type::UINT32:
-      return MakeInteger<uint32_t>(place);
+      return MakeFixed<IntegerForm<uint32_t>>(place);
     case arrow::Type::UINT64:
-      return MakeInteger<uint64_t>(place);
+      return MakeFixed<IntegerForm<uint64_t>>(place);
     case arrow::Type::FLOAT:
-      return FixedConverter<RealForm<float>>::Make(place);
+      return MakeFixed<RealForm<float>>(place);
     case arrow::Type::DOUBLE:
-      return inferred ? FixedConverter<InferredDoubleForm>::Make(place)
-                      : FixedConverter<RealForm<double>>::Make(place);
+      return inferred ? MakeFixed<InferredDoubleForm>(place) : MakeFixed<RealForm<double>>(place);
     case arrow::Type::DATE32:
-      return FixedConverter<DateForm>::Make(place);
+      return MakeFixed<DateForm>(place);
     case arrow::Type::TIME32:
-      return FixedConverter<TimeForm<int32_t>>::Make(
-          place, {static_cast<const arrow::Time32Type&>(type).unit()});
+      return MakeFixed(place,
+                       TimeForm<int32_t>{static_cast<const arrow::Time32Type&>(type).unit()});
     case arrow::Type::TIME64:
-      return FixedConverter<TimeForm<int64_t>>::Make(
-          place, {static_cast<const arrow::Time64Type&>(type).unit()});
+      return MakeFixed(place,
+                       TimeForm<int64_t>{static_cast<const arrow::Time64Type&>(type).unit()});
     case arrow::Type::TIMESTAMP:
-      return MakeTimestamp(place, inferred);
+      return MakeTimestamp(place);
     case arrow::Type::DECIMAL128:
     case arrow::Type::DECIMAL256:
       return MakeDecimal(place);

@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__SSE4_1__)
+#include <smmintrin.h>
+#endif
+
 namespace hayate::csv {
 
 // Decimal digits eight at a time, in the bytes of one word. Wojciech Muła, "SIMD-ized: faster
@@ -15,6 +19,8 @@ namespace hayate::csv {
 static_assert(std::endian::native == std::endian::little);
 
 inline constexpr size_t kDigitsAtOnce = 8;
+/// As many as always fit 64 bits.
+inline constexpr size_t kMostDigits = 19;
 
 /// All that fit 64 bits.
 inline constexpr auto kPowersOfTen = [] {
@@ -56,58 +62,83 @@ inline uint64_t EightDigits(uint64_t values) {
 
 /// The number that the first `count` (1 to 8) bytes of `text` spell; false if one is no digit.
 /// Eight bytes are read.
-inline bool ReadUpToEight(const uint8_t* text, size_t count, uint64_t* out) {
+[[gnu::always_inline]] inline bool ReadUpToEight(const uint8_t* text, size_t count, uint64_t* out) {
   // Moved to the end of the word, with zeros before them.
   const uint64_t values = DigitValues(LoadEight(text)) << (64 - 8 * count);
   *out = EightDigits(values);
   return NoDigits(values) == 0;
 }
 
-/// The same for 9 to 19 digits, which all fit 64 bits. `count` bytes and up to 7 more are read.
-inline bool ReadNineToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
+/// The number that the `count` (0 to 16) bytes before `end` spell, without a branch; false if one
+/// is no digit. 16 bytes before `end` are read.
+[[gnu::always_inline]] inline bool ReadBackSixteen(const uint8_t* end, size_t count,
+                                                   uint64_t* out) {
   constexpr uint64_t kScale = 100'000'000;
-  const uint64_t last = DigitValues(LoadEight(text + count - kDigitsAtOnce));
-  uint64_t no_digits = NoDigits(last);
-  count -= kDigitsAtOnce;
-  uint64_t head = 0;
-  if (count > kDigitsAtOnce) {
-    const uint64_t middle = DigitValues(LoadEight(text + count - kDigitsAtOnce));
-    no_digits |= NoDigits(middle);
-    uint64_t first = 0;
-    if (!ReadUpToEight(text, count - kDigitsAtOnce, &first)) return false;
-    head = first * kScale + EightDigits(middle);
-  } else if (!ReadUpToEight(text, count, &head)) {
+  constexpr size_t kBytes = 2 * kDigitsAtOnce;
+  // From byte i on: a mask of the last i bytes.
+  static constexpr auto kKeep = [] {
+    std::array<uint8_t, 2 * kBytes> bytes{};
+    for (size_t i = kBytes; i < bytes.size(); ++i) bytes[i] = 0xFF;
+    return bytes;
+  }();
+#if defined(__SSE4_1__)
+  // Digits to pairs to fours to eights (Muła), all sixteen at once.
+  const auto load = [](const uint8_t* bytes) __attribute__((always_inline)) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+  };
+  const __m128i digits = _mm_and_si128(_mm_xor_si128(load(end - kBytes), _mm_set1_epi8('0')),
+                                       load(kKeep.data() + count));
+  const __m128i no_digits = _mm_subs_epu8(digits, _mm_set1_epi8(9));
+  const __m128i pairs = _mm_maddubs_epi16(digits, _mm_set1_epi16(0x010A));
+  const __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(0x00010064));
+  const __m128i eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours), _mm_set1_epi32(0x00012710));
+  const auto both = static_cast<uint64_t>(_mm_cvtsi128_si64(eights));
+  *out = (both & 0xFFFFFFFF) * kScale + (both >> 32);
+  return _mm_testz_si128(no_digits, no_digits) != 0;
+#else
+  const uint64_t first = DigitValues(LoadEight(end - kBytes)) & LoadEight(kKeep.data() + count);
+  const uint64_t last =
+      DigitValues(LoadEight(end - kDigitsAtOnce)) & LoadEight(kKeep.data() + count + kDigitsAtOnce);
+  *out = EightDigits(first) * kScale + EightDigits(last);
+  return (NoDigits(first) | NoDigits(last)) == 0;
+#endif
+}
+
+/// The same for 0 to 19 bytes, with a branch on whether there are more than 16.
+[[gnu::always_inline]] inline bool ReadUpToNineteen(const uint8_t* end, size_t count,
+                                                    uint64_t* out) {
+  constexpr size_t kMostLast = 2 * kDigitsAtOnce;
+  if (count <= kMostLast) [[likely]]
+    return ReadBackSixteen(end, count, out);
+  uint64_t first = 0;
+  uint64_t last = 0;
+  if (!ReadUpToEight(end - count, count - kMostLast, &first) ||
+      !ReadBackSixteen(end, kMostLast, &last)) {
     return false;
   }
-  *out = head * kScale + EightDigits(last);
-  return no_digits == 0;
+  *out = first * kPowersOfTen[kMostLast] + last;
+  return true;
 }
 
-/// The same for 1 to 19 digits.
-inline bool ReadUpToNineteen(const uint8_t* text, size_t count, uint64_t* out) {
-  return count <= kDigitsAtOnce ? ReadUpToEight(text, count, out)
-                                : ReadNineToNineteen(text, count, out);
-}
-
-/// The number that the `count` (1 to 19) bytes before `end` spell, without a branch; false if one
-/// is no digit. 24 bytes before `end` are read.
-inline bool ReadBackNineteen(const uint8_t* end, size_t count, uint64_t* out) {
-  constexpr uint64_t kScale = 100'000'000;
-  // Entry i keeps the last i bytes of a word.
-  constexpr std::array<uint64_t, kDigitsAtOnce + 1> kKeep = [] {
-    std::array<uint64_t, kDigitsAtOnce + 1> masks{};
-    for (size_t i = 1; i <= kDigitsAtOnce; ++i) masks[i] = ~uint64_t{0} << (64 - 8 * i);
+/// The same without a branch, where there may be any number of them; 24 before `end` are read.
+[[gnu::always_inline]] inline bool ReadBackNineteen(const uint8_t* end, size_t count,
+                                                    uint64_t* out) {
+  constexpr size_t kMostLast = 2 * kDigitsAtOnce;
+  // Of the word before the last sixteen bytes, the digits that are left for it.
+  static constexpr auto kKeep = [] {
+    std::array<uint64_t, kMostDigits + 1> masks{};
+    for (size_t i = kMostLast + 1; i <= kMostDigits; ++i) {
+      masks[i] = ~uint64_t{0} << (64 - 8 * (i - kMostLast));
+    }
     return masks;
   }();
-  const auto word = [&](size_t before) {
-    const size_t kept = count > before ? std::min(count - before, kDigitsAtOnce) : 0;
-    return DigitValues(LoadEight(end - before - kDigitsAtOnce)) & kKeep[kept];
-  };
-  const uint64_t last = word(0);
-  const uint64_t middle = word(kDigitsAtOnce);
-  const uint64_t first = word(2 * kDigitsAtOnce);
-  *out = (EightDigits(first) * kScale + EightDigits(middle)) * kScale + EightDigits(last);
-  return (NoDigits(last) | NoDigits(middle) | NoDigits(first)) == 0;
+  uint64_t last = 0;
+  const bool good = ReadBackSixteen(end, std::min(count, kMostLast), &last);
+  const uint64_t first = DigitValues(LoadEight(end - kMostLast - kDigitsAtOnce)) & kKeep[count];
+  // At most three, in the highest bytes.
+  const uint64_t hundreds = ((DigitPairs(first) >> 40) & 0xFF) * 10 + (first >> 56);
+  *out = hundreds * kPowersOfTen[kMostLast] + last;
+  return good & (NoDigits(first) == 0);
 }
 
 }  // namespace hayate::csv

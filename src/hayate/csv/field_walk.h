@@ -1,7 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -12,53 +13,78 @@
 
 namespace hayate::csv {
 
-/// Calls, for each row in [begin, end) of a field, on_null(row), or on_plain(row, text, size) →
-/// bool for a value without quotes, or on_value(row, text) → ParseFault where that gave false or
-/// there are quotes. Stops at the first fault and puts it into *bad. What the calls are given is
-/// valid during the call; behind `text` of on_plain, kScanPaddingBytes may be read.
-template <typename OnNull, typename OnPlain, typename OnValue>
+/// For values of types in which quotes within quotes are never right.
+struct NotTaken {
+  bool operator()(int64_t, const uint8_t*, size_t) const { return false; }
+};
+
+/// Calls, for each row in [begin, end) of a field, the first of these that takes it:
+/// - on_null(row);
+/// - on_quoted(row, text, size) → bool, for what stands between quotes, two of which mean one; not
+///   where there are escapes;
+/// - on_plain(row, text, size) → bool, for a value that is written as it is, but for quotes around
+///   it;
+/// - on_value(row, text) → ParseFault. A fault goes to on_bad(BadCell) → bool, and ends the walk if
+///   that gives false.
+/// What the calls are given is valid during the call; behind `text` of on_plain and on_quoted,
+/// kScanPaddingBytes may be read.
+template <typename OnNull, typename OnPlain, typename OnValue, typename OnBad,
+          typename OnQuoted = NotTaken>
 void WalkField(const TextBlock& block, int field, const CellRules& rules, int64_t begin,
-               int64_t end, std::optional<BadCell>* bad, OnNull on_null, OnPlain on_plain,
-               OnValue on_value) {
+               int64_t end, OnNull on_null, OnPlain on_plain, OnValue on_value, OnBad on_bad,
+               OnQuoted on_quoted = {}) {
   const uint8_t* const text = block.text.data();
   const auto columns = static_cast<size_t>(block.columns);
   const uint32_t* field_end = block.ends.data() + block.first_end + 1 +
                               static_cast<size_t>(begin) * columns + static_cast<size_t>(field);
-  const bool any_quote = block.any_quote;
-  const uint8_t quote = block.quote;
+  const bool any_escape = block.any_escape;
+  const bool skips_space = block.dialect.skip_initial_space;
   const bool is_first = field == 0;
   const NullSpellings& nulls = rules.nulls;
   const bool empty_is_null = nulls.has_empty();
   const bool only_empty = nulls.has_only_empty();
+  const int quote = block.any_quote ? block.dialect.quote : -1;
+  // Whether a field that is not empty and begins with no quote is a value as it stands.
+  const bool usual = !is_first && !skips_space && !any_escape && only_empty;
   std::string scratch;
   for (int64_t row = begin; row < end; ++row, field_end += columns) {
     size_t start = static_cast<uint32_t>(field_end[-1] + 1);
-    const size_t stop = *field_end;
-    if (is_first) start = block.SkipLineFeeds(static_cast<uint32_t>(start), *field_end);
-    const size_t size = stop - start;
-    if (size == 0 && empty_is_null) {
-      on_null(row);
-      continue;
-    }
-    const bool is_quoted = any_quote && size != 0 && text[start] == quote;
-    if (!is_quoted) {
-      const std::string_view plain(reinterpret_cast<const char*>(text) + start, size);
-      if (!only_empty && nulls.IsNull({plain, false})) {
+    size_t size = *field_end - start;
+    bool is_plain = true;
+    if (!usual || size == 0 || text[start] == quote) [[unlikely]] {
+      if (is_first) start = block.RowStart(static_cast<uint32_t>(start), *field_end);
+      if (skips_space) start = block.FieldStart(static_cast<uint32_t>(start), *field_end);
+      size = *field_end - start;
+      if (size == 0 && empty_is_null) {
         on_null(row);
         continue;
       }
-      if (on_plain(row, text + start, size)) [[likely]] {
+      if (size != 0 && text[start] == quote) {
+        ++start;
+        size = std::max(size, size_t{2}) - 2;
+        if (!any_escape && on_quoted(row, text + start, size)) continue;
+        is_plain = size == 0 || std::memchr(text + start, quote, size) == nullptr;
+      } else if (!only_empty && nulls.IsNull(std::string_view(
+                                    reinterpret_cast<const char*>(text) + start, size))) {
+        on_null(row);
         continue;
       }
+      if (any_escape && size != 0) {
+        is_plain &= std::memchr(text + start, block.dialect.escape, size) == nullptr;
+      }
     }
-    const Cell cell = CellOf(block.RawField(row, field), static_cast<char>(quote), &scratch);
+    if (is_plain && on_plain(row, text + start, size)) [[likely]] {
+      continue;
+    }
+    const Cell cell = CellOf(block.RawField(row, field), block.dialect, &scratch);
     const ParseFault fault = on_value(row, cell.text);
     if (fault == ParseFault::kNone) [[likely]] {
       continue;
     }
-    *bad =
-        BadCell{.row = row, .fault = fault, .value = std::string(cell.text), .quoted = cell.quoted};
-    return;
+    if (!on_bad(BadCell{
+            .row = row, .fault = fault, .value = std::string(cell.text), .quoted = cell.quoted})) {
+      return;
+    }
   }
 }
 

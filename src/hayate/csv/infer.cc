@@ -109,15 +109,14 @@ ColumnEvidence ClassifyColumn(const TextBlock& block, int64_t shard, int field,
                               const CellRules& rules) {
   ColumnEvidence evidence;
   std::string scratch;
-  const auto quote = static_cast<char>(block.quote);
   for (int64_t row = 0; row < block.rows; ++row) {
-    const Cell cell = CellOf(block.RawField(row, field), quote, &scratch);
+    const Cell cell = CellOf(block.RawField(row, field), block.dialect, &scratch);
     if (rules.nulls.IsNull(cell)) continue;
     const CellClass cell_class = Classify(cell.text, rules);
     // Rows come in order: the first of a class is the first.
     if ((evidence.classes() & SetOf(cell_class)) != 0) continue;
     evidence.Add(cell_class, {.shard = shard,
-                              .row = block.first_row + row + 1,
+                              .row = block.RowNumber(row),
                               .object = *block.object,
                               .value = std::string(cell.text)});
   }

@@ -4,10 +4,12 @@
 #include <arrow/util/decimal.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <string>
 
+#include "hayate/csv/calendar.h"
 #include "hayate/csv/classify.h"
 
 namespace hayate::csv {
@@ -208,10 +210,39 @@ TEST(Classify, KeepsCodesAsText) {
   for (const char* text : {"007", "+1", "-01", "00", "-00"}) {
     EXPECT_EQ(ClassOf(text), CellClass::kCode) << text;
   }
-  for (const char* text : {"00.5", "+", "", " 1", "1 ", "0x1F", "1_000", "12:30:00", "2026-02-30",
+  for (const char* text : {"00.5", "+", "", "1 2", "0x1F", "1_000", "12:30:00", "2026-02-30",
                            "2026-01-01 00:00:00.1234567"}) {
     EXPECT_EQ(ClassOf(text), CellClass::kText) << text;
   }
+}
+
+TEST(Classify, LeavesBlanksAroundAValueBehind) {
+  EXPECT_EQ(ClassOf(" 1"), CellClass::kInteger);
+  EXPECT_EQ(ClassOf("1.5\t "), CellClass::kReal);
+  EXPECT_EQ(ClassOf(" 2026-02-28 "), CellClass::kDate);
+  EXPECT_EQ(ClassOf(" true"), CellClass::kBool);
+  EXPECT_EQ(ClassOf(" 007 "), CellClass::kCode);
+  EXPECT_EQ(ClassOf("  "), CellClass::kText);
+}
+
+TEST(Classify, ReadsNumbersByTheirMarks) {
+  ReadOptions options;
+  options.decimal_point = ',';
+  options.thousands = '.';
+  const CellRules rules(options);
+  EXPECT_EQ(Classify("1.234", rules), CellClass::kInteger);
+  EXPECT_EQ(Classify("-1.234.567,5", rules), CellClass::kReal);
+  EXPECT_EQ(Classify("1234,5e3", rules), CellClass::kReal);
+  // A mark that does not stand before three digits is none of thousands.
+  for (const char* text : {"1.5", "12.34", "1234.567", ".123", "1.", "1.23.456", "1,234.5", "0.001",
+                           "-0.500", "012.345"}) {
+    EXPECT_EQ(Classify(text, rules), CellClass::kText) << text;
+  }
+  options.decimal_point = '.';
+  options.thousands = ',';
+  const CellRules english(options);
+  EXPECT_EQ(Classify("1,234,567.25", english), CellClass::kReal);
+  EXPECT_EQ(Classify("1,5", english), CellClass::kText);
 }
 
 TEST(Classify, TellsNumbersThatDoubleHoldsFromOthers) {
@@ -250,6 +281,22 @@ TEST(Classify, TakesForBooleansOnlyWhatIsNoValueOfAnotherTypeButAnInteger) {
   EXPECT_EQ(Classify("inf", rules), CellClass::kNan);
   EXPECT_EQ(Classify("2026-01-01", rules), CellClass::kDate);
   EXPECT_TRUE(rules.IsTrue("1.0")) << "by schema it is one";
+}
+
+TEST(Calendar, IsThatOfTheStandardLibrary) {
+  constexpr uint32_t kYears = 10'000;
+  for (uint32_t year = 1; year < kYears; ++year) {
+    for (uint32_t month = 1; month <= 12; ++month) {
+      for (uint32_t day = 0; day <= 32; ++day) {
+        const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)),
+                                               std::chrono::month(month), std::chrono::day(day)};
+        ASSERT_EQ(IsDayOfMonth(year, month, day), date.ok()) << year << " " << month << " " << day;
+        if (!date.ok()) continue;
+        ASSERT_EQ(DaysFromCivil(year, month, day),
+                  std::chrono::sys_days(date).time_since_epoch().count());
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ ParseFault ParseDate(std::string_view text, int32_t* days) {
   const auto y = static_cast<uint32_t>(year);
   const auto m = static_cast<uint32_t>(month);
   const auto d = static_cast<uint32_t>(day);
-  if (y < 1 || m < 1 || m > 12 || d < 1 || d > DaysInMonth(y, m)) return ParseFault::kRange;
+  if (y < 1 || m < 1 || m > 12 || !IsDayOfMonth(y, m, d)) return ParseFault::kRange;
   *days = DaysFromCivil(y, m, d);
   return ParseFault::kNone;
 }

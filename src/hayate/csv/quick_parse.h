@@ -18,50 +18,68 @@ namespace hayate::csv {
 inline constexpr size_t kQuickReadBytes = 40;
 inline constexpr size_t kQuickFrontBytes = 24;
 
-inline constexpr size_t kMostQuickDigits = 19;
-
 /// [-] digits.
-inline bool QuickInt64(const uint8_t* text, size_t size, int64_t* out) {
+[[gnu::always_inline]] inline bool QuickInt64(const uint8_t* text, size_t size, int64_t* out) {
   const bool negative = *text == '-';
   text += negative ? 1 : 0;
   size -= negative ? 1 : 0;
-  if (size - 1 >= kMostQuickDigits) return false;
+  if (size - 1 >= kMostDigits) return false;
   uint64_t value = 0;
-  if (!ReadUpToNineteen(text, size, &value)) return false;
+  if (!ReadUpToNineteen(text + size, size, &value)) return false;
   if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return false;
   const auto magnitude = static_cast<int64_t>(value);
   *out = negative ? -magnitude : magnitude;
   return true;
 }
 
-/// [-] digits [. digits], up to 19 digits, with the point among the first eight bytes. `*real`:
+namespace internal {
+
+/// Where the point is among the first sixteen bytes; 16 if there is none.
+[[gnu::always_inline]] inline size_t FindPoint(const uint8_t* text) {
+  // A zero byte of `word` is a point; the lowest bit that marks one is right.
+  const auto marks = [](uint64_t word) {
+    word ^= 0x2E2E2E2E2E2E2E2E;
+    return (word - 0x0101010101010101) & ~word & 0x8080808080808080;
+  };
+  uint64_t found = marks(LoadEight(text));
+  size_t before = 0;
+  if (found == 0) [[unlikely]] {
+    found = marks(LoadEight(text + kDigitsAtOnce));
+    before = kDigitsAtOnce;
+  }
+  return before + static_cast<size_t>(std::countr_zero(found)) / 8;
+}
+
+}  // namespace internal
+
+/// [-] digits [. digits], up to 19 digits, with the point among the first sixteen bytes. `*real`:
 /// there is a point.
-inline bool QuickDouble(const uint8_t* text, size_t size, double* out, bool* real) {
+[[gnu::always_inline]] inline bool QuickDouble(const uint8_t* text, size_t size, double* out,
+                                               bool* real) {
   const bool negative = *text == '-';
   text += negative ? 1 : 0;
   size -= negative ? 1 : 0;
-  if (size - 1 >= kMostQuickDigits + 1) return false;
-  // A zero byte in `points` is a point; the lowest bit that marks one is right.
-  const uint64_t points = LoadEight(text) ^ 0x2E2E2E2E2E2E2E2E;
-  const uint64_t found = (points - 0x0101010101010101) & ~points & 0x8080808080808080;
-  const size_t whole = static_cast<size_t>(std::countr_zero(found)) / 8;
+  if (size - 1 >= kMostDigits + 1) return false;
+  const size_t whole = internal::FindPoint(text);
   uint64_t digits = 0;
   size_t places = 0;
-  *real = whole < size && found != 0;
+  *real = whole < size && whole < 2 * kDigitsAtOnce;
   if (*real) {
     places = size - whole - 1;
     if (whole == 0 || places == 0) return false;
     uint64_t fraction = 0;
     // Fractions have many lengths: nothing here depends on them.
-    if (!ReadUpToEight(text, whole, &digits) || !ReadBackNineteen(text + size, places, &fraction)) {
+    if (!ReadBackSixteen(text + whole, whole, &digits) ||
+        !ReadBackNineteen(text + size, places, &fraction)) {
       return false;
     }
     digits = digits * kPowersOfTen[places] + fraction;
-  } else if (size > kMostQuickDigits || !ReadUpToNineteen(text, size, &digits)) {
+  } else if (size > kMostDigits || !ReadUpToNineteen(text + size, size, &digits)) {
     return false;
   }
   const double value = ScaledDouble(digits, size - (*real ? 1 : 0), places);
-  *out = negative ? -value : value;
+  // No branch: of half of the values the sign would be guessed wrong.
+  *out = std::bit_cast<double>(std::bit_cast<uint64_t>(value) | uint64_t{negative} << 63);
   return true;
 }
 
@@ -70,7 +88,7 @@ namespace internal {
 constexpr uint64_t Byte(uint64_t word, size_t at) { return (word >> (8 * at)) & 0xFF; }
 
 /// YYYY-MM-DD…: `head` and `tail` are its first bytes and those from byte 8 on, less '0'.
-inline bool QuickDays(uint64_t head, uint64_t tail, int32_t* days) {
+[[gnu::always_inline]] inline bool QuickDays(uint64_t head, uint64_t tail, int32_t* days) {
   constexpr uint64_t kDash = '-' ^ '0';
   constexpr uint64_t kDashes = (kDash << 32) | (kDash << 56);
   head ^= kDashes;  // a dash becomes a zero, anything else does not
@@ -80,8 +98,7 @@ inline bool QuickDays(uint64_t head, uint64_t tail, int32_t* days) {
   const auto year = static_cast<uint32_t>(Byte(pairs, 0) * 100 + Byte(pairs, 2));
   const auto month = static_cast<uint32_t>(Byte(pairs, 5));
   const auto day = static_cast<uint32_t>(Byte(DigitPairs(tail & 0xFFFF), 0));
-  if (year == 0 || month - 1 > 11 || day == 0) return false;
-  if (day > 28 && day > DaysInMonth(year, month)) return false;
+  if (year == 0 || month - 1 > 11 || !IsDayOfMonth(year, month, day)) return false;
   *days = DaysFromCivil(year, month, day);
   return true;
 }
@@ -92,15 +109,16 @@ inline constexpr size_t kDateBytes = 10;
 inline constexpr size_t kTimestampBytes = 19;  // without fraction and zone
 
 /// YYYY-MM-DD.
-inline bool QuickDate(const uint8_t* text, size_t size, int32_t* days) {
+[[gnu::always_inline]] inline bool QuickDate(const uint8_t* text, size_t size, int32_t* days) {
   if (size != kDateBytes) return false;
   return internal::QuickDays(DigitValues(LoadEight(text)), DigitValues(LoadEight(text + 8)), days);
 }
 
 /// YYYY-MM-DD, a blank or T, HH:MM:SS, up to seven digits of a fraction, and what the zone may be:
 /// nothing (`no_zone`), ` UTC` or Z (`zone`). `digits_of_unit`: how many the unit holds.
-inline bool QuickTimestamp(const uint8_t* text, size_t size, size_t digits_of_unit, bool zone,
-                           bool no_zone, int64_t* out) {
+[[gnu::always_inline]] inline bool QuickTimestamp(const uint8_t* text, size_t size,
+                                                  size_t digits_of_unit, bool zone, bool no_zone,
+                                                  int64_t* out) {
   if (size < kTimestampBytes) return false;
   constexpr uint64_t kColon = ':' ^ '0';
   // The bytes from 8 on: DD HH:MM, then :SS.

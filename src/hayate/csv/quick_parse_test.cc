@@ -5,8 +5,10 @@
 
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <string>
 #include <string_view>
@@ -159,6 +161,22 @@ TEST(QuickDouble, TakesPlainDecimalsAndRoundsThemAsParseDoubleDoes) {
   }
 }
 
+TEST(QuickDouble, TakesThePointAtEveryPlace) {
+  std::mt19937_64 random(7);
+  for (size_t size = 2; size <= 19; ++size) {
+    for (size_t whole = 1; whole < size; ++whole) {
+      for (int i = 0; i < 500; ++i) {
+        std::string text;
+        for (size_t n = 0; n < size; ++n) text += static_cast<char>('0' + random() % 10);
+        text.insert(whole, 1, '.');
+        EXPECT_EQ(AgreesDouble(text), whole < 16) << text;
+        EXPECT_EQ(AgreesDouble("-" + text), whole < 16) << text;
+        AgreesDouble(Mutated(text, &random));
+      }
+    }
+  }
+}
+
 TEST(QuickDouble, RoundsAMillionShortestAndLongestForms) {
   std::mt19937_64 random(2);
   int64_t taken = 0;
@@ -177,6 +195,47 @@ TEST(QuickDouble, RoundsAMillionShortestAndLongestForms) {
     AgreesDouble(Mutated(std::string(text, static_cast<size_t>(size)), &random));
   }
   EXPECT_GT(taken, kValues * 8 / 10);
+}
+
+// As a column's values are read: the quick parser, then the careful one.
+double ReadAsDouble(const Padded& padded, std::string_view text) {
+  double value = 0;
+  bool real = false;
+  if (QuickDouble(padded.data(), padded.size(), &value, &real)) return value;
+  EXPECT_EQ(ParseDouble(text, &value), ParseFault::kNone) << text;
+  return value;
+}
+
+TEST(Doubles, TenMillionAreReadAndWrittenAsTheCLibraryReadsThem) {
+  std::mt19937_64 random(4);
+  constexpr int kValues = 10'000'000;
+  int wrong = 0;
+  for (int i = 0; i < kValues; ++i) {
+    // Half of them any that is finite, half of the size that data have, as decimals.
+    double value = std::bit_cast<double>(random());
+    char text[64];
+    std::string_view written;
+    if (std::isfinite(value) && i % 2 == 0) {
+      // What the writer writes.
+      const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+      written = std::string_view(text, static_cast<size_t>(end - text));
+    } else {
+      const uint64_t digits = random() >> (random() % 64);
+      const auto whole = std::to_chars(text, text + sizeof(text), digits).ptr;
+      const size_t size = static_cast<size_t>(whole - text);
+      const size_t places = random() % size;
+      std::memmove(text + size - places + 1, text + size - places, places);
+      text[size - places] = '.';
+      written = std::string_view(text, size + (places == 0 ? 0 : 1));
+      value = std::nan("");
+    }
+    text[written.size()] = '\0';
+    const double expected = std::strtod(text, nullptr);
+    const double read = ReadAsDouble(Padded(written, ","), written);
+    wrong += std::bit_cast<uint64_t>(read) != std::bit_cast<uint64_t>(expected) ? 1 : 0;
+    wrong += !std::isnan(value) && expected != value ? 1 : 0;
+    ASSERT_EQ(wrong, 0) << written;
+  }
 }
 
 TEST(QuickDouble, RoundsWhatLiesHalfWayToEven) {

@@ -51,14 +51,14 @@ inline constexpr auto kReciprocalsOfFive = ReciprocalsOfFive();
 
 /// digits × 10^−places, correctly rounded (half to even). `digits` has at most `count` of them;
 /// places ≤ kMostPlaces.
-inline double ScaledDouble(uint64_t digits, size_t count, size_t places) {
+[[gnu::always_inline]] inline double ScaledDouble(uint64_t digits, size_t count, size_t places) {
   using internal::Uint128;
   // Both exact: one division rounds once (William Clinger, 1990). By the number of digits, not by
   // their value: that is foreseen more often.
   constexpr size_t kAlwaysExact = 15;
-  constexpr std::array<double, kMostPlaces + 1> kPowers = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                                           1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                                           1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+  static constexpr std::array<double, kMostPlaces + 1> kPowers = {
+      1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+      1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
   if (count <= kAlwaysExact || digits == 0) return static_cast<double>(digits) / kPowers[places];
 
   constexpr int kMantissaBits = 52;

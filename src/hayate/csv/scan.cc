@@ -1,6 +1,7 @@
 #include "hayate/csv/scan.h"
 
 #include <bit>
+#include <cstring>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
@@ -27,7 +28,7 @@ struct Masks {
 };
 
 #if HWY_TARGET == HWY_SCALAR
-Masks MasksOf(Dialect dialect, const uint8_t* chunk) {
+Masks MasksOf(const Dialect& dialect, const uint8_t* chunk) {
   Masks masks;
   for (size_t i = 0; i < kChunk; ++i) {
     const uint64_t bit = uint64_t{1} << i;
@@ -39,7 +40,7 @@ Masks MasksOf(Dialect dialect, const uint8_t* chunk) {
   return masks;
 }
 #else
-Masks MasksOf(Dialect dialect, const uint8_t* chunk) {
+Masks MasksOf(const Dialect& dialect, const uint8_t* chunk) {
   const hn::CappedTag<uint8_t, kChunk> d;
   const size_t lanes = hn::Lanes(d);
   const auto delimiter = hn::Set(d, dialect.delimiter);
@@ -88,11 +89,31 @@ uint32_t* Emit(uint64_t bits, size_t base, uint32_t* out) {
 constexpr uint64_t Bit(bool value) { return value ? 1 : 0; }
 constexpr bool LastBit(uint64_t bits) { return (bits >> 63) != 0; }
 
-uint32_t* Scan(Dialect dialect, const uint8_t* text, size_t begin, size_t end, ScanState* state,
-               uint32_t* out) {
+// Whether a chunk may hold what only the oracle understands: an escape, a comment, or blanks at its
+// end that may be nothing.
+bool NeedsOracle(const Dialect& dialect, const uint8_t* chunk, const ScanState& state) {
+  if (state.after_escape || state.mode == ScanMode::kComment ||
+      state.mode == ScanMode::kCommentPrefix) {
+    return true;
+  }
+  if (dialect.skip_initial_space && chunk[kChunk - 1] == ' ') return true;
+  if (dialect.has_escape && std::memchr(chunk, dialect.escape, kChunk) != nullptr) return true;
+  return !dialect.comment_prefix.empty() &&
+         std::memchr(chunk, dialect.comment_prefix[0], kChunk) != nullptr;
+}
+
+template <bool kPlain>
+uint32_t* Scan(const Dialect& dialect, const uint8_t* text, size_t begin, size_t end,
+               ScanState* state, uint32_t* out) {
+  const uint64_t quoting = dialect.has_quote ? ~uint64_t{0} : 0;
   size_t at = begin;
   for (; at + kChunk <= end; at += kChunk) {
-    const Masks masks = MasksOf(dialect, text + at);
+    if (!kPlain && NeedsOracle(dialect, text + at, *state)) {
+      out = ScanScalar(dialect, text, at, at + kChunk, state, out);
+      continue;
+    }
+    Masks masks = MasksOf(dialect, text + at);
+    masks.quote &= quoting;
     const uint64_t line_ends =
         masks.carriage_return |
         (masks.line_feed & ~((masks.carriage_return << 1) | Bit(state->after_cr)));
@@ -109,7 +130,8 @@ uint32_t* Scan(Dialect dialect, const uint8_t* text, size_t begin, size_t end, S
       closers = masks.quote & ~quoted;
       const uint64_t openers = masks.quote & quoted;
       const uint64_t field_starts =
-          ((any_separator & ~quoted) << 1) | Bit(state->mode == ScanMode::kFieldStart);
+          ((any_separator & ~quoted) << 1) |
+          Bit(state->mode == ScanMode::kRecordStart || state->mode == ScanMode::kFieldStart);
       const uint64_t after_closer = (closers << 1) | Bit(state->mode == ScanMode::kQuoteEnd);
       if ((openers & ~(field_starts | after_closer)) != 0 ||
           (after_closer & ~(masks.quote | any_separator)) != 0) {
@@ -126,8 +148,10 @@ uint32_t* Scan(Dialect dialect, const uint8_t* text, size_t begin, size_t end, S
       state->mode = ScanMode::kQuoted;
     } else if (LastBit(closers)) {
       state->mode = ScanMode::kQuoteEnd;
+    } else if (LastBit(any_separator)) {
+      state->mode = LastBit(masks.delimiter) ? ScanMode::kFieldStart : ScanMode::kRecordStart;
     } else {
-      state->mode = LastBit(any_separator) ? ScanMode::kFieldStart : ScanMode::kInField;
+      state->mode = ScanMode::kInField;
     }
   }
   return ScanScalar(dialect, text, at, end, state, out);
@@ -135,9 +159,10 @@ uint32_t* Scan(Dialect dialect, const uint8_t* text, size_t begin, size_t end, S
 
 }  // namespace
 
-uint32_t* ScanWide(Dialect dialect, const uint8_t* text, size_t begin, size_t end, ScanState* state,
-                   uint32_t* out) {
-  return Scan(dialect, text, begin, end, state, out);
+uint32_t* ScanWide(const Dialect& dialect, const uint8_t* text, size_t begin, size_t end,
+                   ScanState* state, uint32_t* out) {
+  return dialect.is_plain() ? Scan<true>(dialect, text, begin, end, state, out)
+                            : Scan<false>(dialect, text, begin, end, state, out);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -16,14 +16,17 @@ struct Scanned {
 
   bool operator==(const Scanned& other) const {
     return ends == other.ends && state.mode == other.state.mode &&
-           state.after_cr == other.state.after_cr && state.any_quote == other.state.any_quote &&
-           state.records == other.state.records && state.lines == other.state.lines &&
-           state.bad_byte == other.state.bad_byte;
+           state.after_cr == other.state.after_cr &&
+           state.after_escape == other.state.after_escape &&
+           state.any_quote == other.state.any_quote && state.any_escape == other.state.any_escape &&
+           state.any_comment == other.state.any_comment && state.records == other.state.records &&
+           state.lines == other.state.lines && state.bad_byte == other.state.bad_byte;
   }
 };
 
 // `text` scanned in pieces that end at `cuts`.
-Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vector<size_t>& cuts) {
+Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vector<size_t>& cuts,
+               const Dialect& dialect = {}) {
   std::string padded = text + std::string(kScanPaddingBytes, '"');
   std::vector<uint32_t> out(text.size() + 16);
   Scanned scanned;
@@ -32,7 +35,7 @@ Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vec
   std::vector<size_t> all = cuts;
   all.push_back(text.size());
   for (const size_t cut : all) {
-    at = kernel.run({',', '"'}, reinterpret_cast<const uint8_t*>(padded.data()), begin, cut,
+    at = kernel.run(dialect, reinterpret_cast<const uint8_t*>(padded.data()), begin, cut,
                     &scanned.state, at);
     begin = cut;
   }
@@ -40,8 +43,8 @@ Scanned ScanIn(const ScanKernel& kernel, const std::string& text, const std::vec
   return scanned;
 }
 
-std::vector<uint32_t> EndsOf(const std::string& text) {
-  return ScanIn({"scalar", &ScanScalar}, text, {}).ends;
+std::vector<uint32_t> EndsOf(const std::string& text, const Dialect& dialect = {}) {
+  return ScanIn({"scalar", &ScanScalar}, text, {}, dialect).ends;
 }
 
 TEST(ScanScalar, FindsFieldEndsOutsideOfQuotes) {
@@ -59,22 +62,55 @@ TEST(ScanScalar, TextAfterAClosingQuoteIsBad) {
   EXPECT_EQ(scanned.state.bad_byte, 5);
 }
 
+TEST(ScanScalar, AnEscapeMakesTheNextByteText) {
+  const Dialect dialect = {.has_escape = true};
+  EXPECT_EQ(EndsOf("a\\,b,c\\\nd\n", dialect), (std::vector<uint32_t>{4, 9}));
+  EXPECT_EQ(EndsOf("\"a\\\",\",b\n", dialect), (std::vector<uint32_t>{6, 8}));
+}
+
+TEST(ScanScalar, BlanksInFrontOfAFieldAreNothing) {
+  const Dialect dialect = {.skip_initial_space = true};
+  EXPECT_EQ(EndsOf("a,  \"b,c\"\n", dialect), (std::vector<uint32_t>{1, 9}));
+  EXPECT_EQ(EndsOf("a,  \"b,c\"\n"), (std::vector<uint32_t>{1, 6, 9}));
+}
+
+TEST(ScanScalar, ACommentIsARecordWithoutDelimiters) {
+  const Dialect dialect = {.comment_prefix = "//"};
+  EXPECT_EQ(EndsOf("//a,\"b\n/a,b\n", dialect), (std::vector<uint32_t>{6, 9, 11}));
+}
+
+TEST(ScanScalar, WithoutQuotesTheyAreText) {
+  EXPECT_EQ(EndsOf("\"a,b\"\n", {.has_quote = false}), (std::vector<uint32_t>{2, 5}));
+}
+
 TEST(ScanKernels, EachGivesWhatTheScalarOneGives) {
   // Alphabets with and without quotes, from a dense soup of structure to plain text.
   const std::vector<std::string> alphabets = {"a,\"\n\r", "ab,\n", "abcdefghijklmnopqrstuvw,\"\n",
                                               "\"a",      ",\r\n", "abcdefgh,\n\"\"\"\"",
                                               "\"\n,"};
+  const std::vector<Dialect> dialects = {
+      {},
+      {},
+      {.has_quote = false},
+      {.has_escape = true},
+      {.skip_initial_space = true},
+      {.comment_prefix = "#"},
+      {.comment_prefix = "#!"},
+      {.has_escape = true, .skip_initial_space = true, .comment_prefix = "#"}};
   std::mt19937 random(7);
-  for (int round = 0; round < 4000; ++round) {
-    const std::string& alphabet = alphabets[random() % alphabets.size()];
+  for (int round = 0; round < 8000; ++round) {
+    const Dialect& dialect = dialects[random() % dialects.size()];
+    std::string alphabet = alphabets[random() % alphabets.size()];
+    if (!dialect.is_plain()) alphabet += "\\ ##!";
     std::string text(random() % 400, '\0');
     for (char& c : text) c = alphabet[random() % alphabet.size()];
     std::vector<size_t> cuts;
     for (size_t cut = random() % 150; cut < text.size(); cut += random() % 150) cuts.push_back(cut);
-    const Scanned expected = ScanIn({"scalar", &ScanScalar}, text, {});
+    const Scanned expected = ScanIn({"scalar", &ScanScalar}, text, {}, dialect);
     for (const ScanKernel& kernel : ScanKernels()) {
-      ASSERT_EQ(ScanIn(kernel, text, {}), expected) << kernel.name << " on " << text;
-      ASSERT_EQ(ScanIn(kernel, text, cuts), expected) << kernel.name << " in pieces on " << text;
+      ASSERT_EQ(ScanIn(kernel, text, {}, dialect), expected) << kernel.name << " on " << text;
+      ASSERT_EQ(ScanIn(kernel, text, cuts, dialect), expected)
+          << kernel.name << " in pieces on " << text;
     }
   }
 }

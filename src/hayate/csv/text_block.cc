@@ -1,5 +1,7 @@
 #include "hayate/csv/text_block.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace hayate::csv {
@@ -13,26 +15,57 @@ int64_t CountLines(std::string_view text, bool after_cr) {
   return lines;
 }
 
-int64_t TextBlock::LineOfRow(int64_t row) const {
-  const char* const start = reinterpret_cast<const char*>(text.data());
-  const char* const at = RawField(row, 0).data();
-  return first_line + CountLines({start, static_cast<size_t>(at - start)}, after_cr);
+int64_t TextBlock::LineAt(int64_t row, size_t at) const {
+  const Gap gap = GapBefore(row);
+  const auto* const bytes = reinterpret_cast<const char*>(text.data());
+  return gap.line + CountLines({bytes + gap.at, at - gap.at}, gap.after_cr);
 }
 
-void TextBlock::Prefetch(int64_t begin, int64_t end) const {
+TextBlock::Gap TextBlock::GapBefore(int64_t row) const {
+  const auto after = std::upper_bound(gaps.begin(), gaps.end(), row,
+                                      [](int64_t at, const Gap& gap) { return at < gap.row; });
+  if (after == gaps.begin()) return {.line = first_line, .after_cr = this->after_cr};
+  return *std::prev(after);
+}
+
+uint32_t TextBlock::SkipComments(uint32_t start, uint32_t end) const {
+  const auto* const bytes = reinterpret_cast<const char*>(text.data());
+  while (start < end) {
+    const std::string_view rest(bytes + start, end - start);
+    if (!rest.starts_with(dialect.comment_prefix)) return start;
+    const size_t line_end = rest.find_first_of("\r\n");
+    if (line_end == std::string_view::npos) return end + 1;
+    start = SkipLineEnds(start + static_cast<uint32_t>(line_end) + 1, end);
+  }
+  return start;
+}
+
+namespace {
+
+// Part `part` of `parts` of the lines of [from, to), into the second level: the first is too small
+// for what is read meanwhile.
+void PrefetchPart(const uint8_t* from, const uint8_t* to, size_t part, size_t parts) {
   constexpr size_t kLineBytes = 64;
-  constexpr size_t kEntriesOfLine = kLineBytes / sizeof(uint32_t);
+  constexpr int kSecondLevel = 2;
+  const size_t lines = (static_cast<size_t>(to - from) + kLineBytes - 1) / kLineBytes;
+  const uint8_t* const end = from + lines * (part + 1) / parts * kLineBytes;
+  for (const uint8_t* at = from + lines * part / parts * kLineBytes; at < end; at += kLineBytes) {
+    __builtin_prefetch(at, 0, kSecondLevel);
+  }
+}
+
+}  // namespace
+
+void TextBlock::Prefetch(int64_t begin, int64_t end, size_t part, size_t parts) const {
   const auto entry_of = [&](int64_t row) {
     return ends.data() + first_end + static_cast<size_t>(row) * static_cast<size_t>(columns);
   };
+  if (begin == end) return;
   const uint32_t* const from = entry_of(begin);
   const uint32_t* const to = entry_of(end);
-  for (const uint32_t* entry = from; entry <= to; entry += kEntriesOfLine) {
-    __builtin_prefetch(entry);
-  }
-  for (size_t at = static_cast<uint32_t>(*from + 1); at <= *to; at += kLineBytes) {
-    __builtin_prefetch(text.data() + at);
-  }
+  PrefetchPart(reinterpret_cast<const uint8_t*>(from), reinterpret_cast<const uint8_t*>(to), part,
+               parts);
+  PrefetchPart(text.data() + static_cast<uint32_t>(*from + 1), text.data() + *to, part, parts);
 }
 
 std::unique_ptr<TextBlock> BlockPool::Take() {

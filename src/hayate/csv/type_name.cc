@@ -102,6 +102,8 @@ const std::map<std::string, TypePtr>& PlainTypes() {
       {"range<timestamp>", arrow::utf8()},
       {"large_string", arrow::large_utf8()},
       {"large_utf8", arrow::large_utf8()},
+      {"dictionary", arrow::dictionary(arrow::int32(), arrow::utf8())},
+      {"category", arrow::dictionary(arrow::int32(), arrow::utf8())},
       {"bytes", arrow::binary()},
       {"binary", arrow::binary()},
       {"large_binary", arrow::large_binary()},
@@ -173,11 +175,11 @@ Result<std::shared_ptr<arrow::DataType>> TypeFromName(const std::string& name) {
       if (TypePtr type = LimitedType(*spelling)) return type;
     }
   }
-  return Fail(
-      Fault::kUsage, "\"" + name + "\" is not a type that CSV is read into", {},
-      "Use one of INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, "
-      "DATETIME, TIMESTAMP, JSON, GEOGRAPHY, INTERVAL, RANGE, or an Arrow name such as int32 or "
-      "timestamp[us, tz=UTC].");
+  return Fail(Fault::kUsage, "\"" + name + "\" is not a type that CSV is read into", {},
+              "Use one of INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, "
+              "DATETIME, TIMESTAMP, JSON, GEOGRAPHY, INTERVAL, RANGE, DICTIONARY (of strings), or "
+              "an Arrow name such as int32 or "
+              "timestamp[us, tz=UTC].");
 }
 
 }  // namespace hayate::csv

@@ -1,24 +1,27 @@
 #pragma once
 
 #include <arrow/buffer.h>
-#include <arrow/result.h>
 
 #include <cstdint>
 #include <cstring>
 #include <memory>
+
+#include "hayate/csv/slab.h"
 
 namespace hayate::csv {
 
 /// A validity bitmap under construction: all valid until told otherwise.
 class Validity {
  public:
-  static arrow::Result<Validity> Make(int64_t rows) {
+  static int64_t SlabBytes(int64_t rows) { return Slab::BytesOf((rows + 7) / 8); }
+
+  Status Begin(int64_t rows, Slab* slab) {
     const int64_t bytes = (rows + 7) / 8;
-    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits, arrow::AllocateBuffer(bytes));
-    std::memset(bits->mutable_data(), 0xff, static_cast<size_t>(bytes));
+    ARROW_ASSIGN_OR_RAISE(bits_, slab->Take(bytes));
+    std::memset(bits_->mutable_data(), 0xff, static_cast<size_t>(bytes));
     // Bits behind the last row are zero, so that equal columns have equal bytes.
-    if (rows % 8 != 0) bits->mutable_data()[bytes - 1] = static_cast<uint8_t>((1 << rows % 8) - 1);
-    return Validity(std::move(bits));
+    if (rows % 8 != 0) bits_->mutable_data()[bytes - 1] = static_cast<uint8_t>((1 << rows % 8) - 1);
+    return Status::OK();
   }
 
   void SetNull(int64_t row) {
@@ -31,8 +34,6 @@ class Validity {
   std::shared_ptr<arrow::Buffer> buffer() const { return null_count_ == 0 ? nullptr : bits_; }
 
  private:
-  explicit Validity(std::shared_ptr<arrow::Buffer> bits) : bits_(std::move(bits)) {}
-
   std::shared_ptr<arrow::Buffer> bits_;
   int64_t null_count_ = 0;
 };

@@ -31,10 +31,14 @@ Status RemoveSidecar(const std::string& dir, int64_t number) {
 }
 
 std::string BootId() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  return id;
+  // Once: a process does not outlive its boot, and parts of frames are many.
+  static const auto* const boot = [] {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    auto* const id = new std::string();
+    std::getline(file, *id);
+    return id;
+  }();
+  return *boot;
 }
 
 }  // namespace hayate::frame

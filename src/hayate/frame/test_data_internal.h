@@ -17,6 +17,9 @@
 #include <vector>
 
 // Data for the tests of this layer and of those above it.
+
+#include "hayate/base/status.h"
+
 namespace hayate::frame {
 
 /// A fresh directory, removed with all in it at the end of the test.

@@ -6,14 +6,16 @@
 #include <span>
 #include <utility>
 
+#include "hayate/inflate/codec_stream.h"
 #include "hayate/inflate/gzip_stream.h"
 #include "hayate/inflate/input_window.h"
 
 namespace hayate::inflate {
 namespace {
 
-constexpr std::array<uint8_t, 2> kMagic = {0x1f, 0x8b};
-constexpr int64_t kLeastWindowBytes = kMagic.size();
+constexpr std::array<uint8_t, 2> kGzipMagic = {0x1f, 0x8b};
+constexpr size_t kMagicBytes = std::max(kGzipMagic.size(), kCodecMagicBytes);
+constexpr int64_t kLeastWindowBytes = kMagicBytes;
 constexpr int64_t kMostWindowBytes = int64_t{1} << 30;
 
 // The bytes of a window, then the rest of the stream that they are from.
@@ -46,10 +48,14 @@ Result<std::unique_ptr<ByteStream>> MakeTextStream(std::unique_ptr<ByteStream> i
   const int64_t window_bytes =
       std::clamp(options.input_window_bytes, kLeastWindowBytes, kMostWindowBytes);
   ARROW_ASSIGN_OR_RAISE(auto window, InputWindow::Make(window_bytes));
-  ARROW_RETURN_NOT_OK(window->Fill(input.get(), kMagic.size()).status());
+  ARROW_RETURN_NOT_OK(window->Fill(input.get(), kMagicBytes).status());
   const std::span<const uint8_t> start = window->data();
-  if (start.size() >= kMagic.size() && std::equal(kMagic.begin(), kMagic.end(), start.begin())) {
+  if (start.size() >= kGzipMagic.size() &&
+      std::equal(kGzipMagic.begin(), kGzipMagic.end(), start.begin())) {
     return MakeGzipStream(std::move(input), std::move(window));
+  }
+  if (const auto format = FindCodecFormat(start)) {
+    return MakeCodecStream(*format, std::move(input), std::move(window));
   }
   return std::make_unique<Prefixed>(std::move(window), std::move(input));
 }

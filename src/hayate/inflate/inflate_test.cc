@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <isa-l/crc.h>
-#include <isa-l/igzip_lib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,46 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "hayate/base/memory_stream.h"
 #include "hayate/inflate/input_window.h"
+#include "hayate/inflate/test_gzip.h"
 
 namespace hayate::inflate {
 namespace {
 
-// Bytes in memory, handed out at most `piece` at a time.
-class Bytes : public ByteStream {
- public:
-  Bytes(std::string bytes, size_t piece) : bytes_(std::move(bytes)), piece_(piece) {}
-
-  Result<int64_t> Read(std::span<uint8_t> out) override {
-    const size_t n = std::min({out.size(), piece_, bytes_.size() - at_});
-    std::memcpy(out.data(), bytes_.data() + at_, n);
-    at_ += n;
-    return static_cast<int64_t>(n);
-  }
-
-  const std::string& name() const override { return name_; }
-
- private:
-  std::string bytes_;
-  size_t piece_;
-  size_t at_ = 0;
-  std::string name_ = "shard.csv.gz";
-};
-
-std::string Deflate(const std::string& text) {
-  isal_zstream stream{};
-  isal_deflate_stateless_init(&stream);
-  std::string out(text.size() + text.size() / 8 + 1024, '\0');
-  stream.next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uint32_t>(text.size());
-  stream.next_out = reinterpret_cast<uint8_t*>(out.data());
-  stream.avail_out = static_cast<uint32_t>(out.size());
-  stream.gzip_flag = IGZIP_GZIP;
-  stream.flush = NO_FLUSH;
-  EXPECT_EQ(isal_deflate_stateless(&stream), COMP_OK);
-  out.resize(stream.total_out);
-  return out;
-}
+constexpr const char* kName = "shard.csv.gz";
 
 // The same member with every optional header field of RFC 1952 set.
 std::string WithFullHeader(const std::string& member) {
@@ -72,8 +39,9 @@ std::string WithFullHeader(const std::string& member) {
 
 Result<std::string> ReadAll(const std::string& bytes, size_t piece, int64_t window,
                             size_t out_bytes) {
-  ARROW_ASSIGN_OR_RAISE(auto stream, MakeTextStream(std::make_unique<Bytes>(bytes, piece),
-                                                    {.input_window_bytes = window}));
+  ARROW_ASSIGN_OR_RAISE(auto stream,
+                        MakeTextStream(std::make_unique<MemoryStream>(bytes, piece, kName),
+                                       {.input_window_bytes = window}));
   std::string text;
   std::vector<uint8_t> out(out_bytes);
   while (true) {
@@ -110,8 +78,8 @@ TEST(Inflate, PassesPlainTextThrough) {
 
 TEST(Inflate, AnySizeOfPieceWindowAndOutputGivesTheSameText) {
   const std::string text = SomeText(150'000, 1);
-  const std::string bytes = Deflate(text) + Deflate("") + WithFullHeader(Deflate("second")) +
-                            Deflate("") + Deflate("third member") + std::string(700, '\0');
+  const std::string bytes = GzipOf(text) + GzipOf("") + WithFullHeader(GzipOf("second")) +
+                            GzipOf("") + GzipOf("third member") + std::string(700, '\0');
   const std::string expected = text + "second" + "third member";
   for (const size_t piece : {size_t{1}, size_t{7}, size_t{1000}, bytes.size()}) {
     for (const int64_t window : {1, 2, 9, 17, 4096, 262144}) {
@@ -126,7 +94,7 @@ TEST(Inflate, AnySizeOfPieceWindowAndOutputGivesTheSameText) {
 }
 
 TEST(Inflate, EveryTruncationIsAnErrorThatNamesTheByte) {
-  const std::string bytes = Deflate(SomeText(3000, 2));
+  const std::string bytes = GzipOf(SomeText(3000, 2));
   for (size_t size = 2; size < bytes.size(); ++size) {
     const auto got = ReadAll(bytes.substr(0, size), 1000, 64, 4096);
     ExpectFault(got, "ends in the middle");
@@ -137,7 +105,7 @@ TEST(Inflate, EveryTruncationIsAnErrorThatNamesTheByte) {
 TEST(Inflate, EveryFlippedByteOfBodyAndTrailerIsAnError) {
   constexpr size_t kPlainHeaderBytes = 10;
   const std::string text = SomeText(3000, 3);
-  const std::string bytes = Deflate(text);
+  const std::string bytes = GzipOf(text);
   int harmless = 0;
   for (size_t at = kPlainHeaderBytes; at < bytes.size(); ++at) {
     std::string damaged = bytes;
@@ -155,14 +123,14 @@ TEST(Inflate, EveryFlippedByteOfBodyAndTrailerIsAnError) {
 }
 
 TEST(Inflate, WrongLengthInTheTrailerIsAnError) {
-  std::string bytes = Deflate("some text");
+  std::string bytes = GzipOf("some text");
   bytes.back() = 1;
   ExpectFault(ReadAll(bytes, 1000, 4096, 100), "checksum or length");
 }
 
 TEST(Inflate, BytesAfterTheLastMemberAreAnError) {
-  ExpectFault(ReadAll(Deflate("text") + "junk", 1000, 4096, 100), "after the last member");
-  ExpectFault(ReadAll(Deflate("text") + std::string(3, '\0') + Deflate("x"), 1000, 4096, 100),
+  ExpectFault(ReadAll(GzipOf("text") + "junk", 1000, 4096, 100), "after the last member");
+  ExpectFault(ReadAll(GzipOf("text") + std::string(3, '\0') + GzipOf("x"), 1000, 4096, 100),
               "after the last member");
 }
 
@@ -173,7 +141,7 @@ TEST(Inflate, BytesAfterTheLastMemberAreAnError) {
 TEST(InputWindowDeathTest, OneByteBehindTheWindowTraps) {
   for (const size_t size : {size_t{1}, size_t{100}, size_t{4096}}) {
     auto window = InputWindow::Make(4096).ValueOrDie();
-    Bytes bytes(std::string(size, 'x'), 4096);
+    MemoryStream bytes(std::string(size, 'x'), 4096);
     const auto data = window->Fill(&bytes).ValueOrDie();
     const volatile uint8_t* last = data.data() + data.size() - 1;
     EXPECT_EQ(*last, 'x');
@@ -183,7 +151,7 @@ TEST(InputWindowDeathTest, OneByteBehindTheWindowTraps) {
 
 // What the stream does, but for a lie of one byte about the room that there is.
 TEST(OutputWindowDeathTest, OneByteBehindTheWindowTraps) {
-  std::string member = Deflate("abcdefgh");
+  std::string member = GzipOf("abcdefgh");
   const auto inflate = [&](uint32_t lie) {
     const auto buffer = GuardedBuffer::Make(7).ValueOrDie();
     inflate_state state;
