@@ -18,6 +18,11 @@ if(HAYATE_SANITIZE)
   target_link_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-fsanitize=${HAYATE_SANITIZE}>)
   target_compile_definitions(hayate_flags INTERFACE $<BUILD_INTERFACE:HAYATE_SANITIZED=1>)
 endif()
+if(HAYATE_BUILD_FUZZERS)
+  # libFuzzer steers by the branches that it sees: those of the layers, and not of the target alone.
+  target_compile_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-fsanitize=fuzzer-no-link>)
+  target_link_options(hayate_flags INTERFACE $<BUILD_INTERFACE:-fsanitize=fuzzer-no-link>)
+endif()
 
 set(HAYATE_LAYERS "" CACHE INTERNAL "")
 

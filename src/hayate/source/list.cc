@@ -106,6 +106,10 @@ Result<Object> Stat(const std::string& path) {
 }
 
 Json ToJson(const Object& object) {
+  if (object.generation != 0) {
+    return {
+        {"uri", object.uri}, {"size_bytes", object.size_bytes}, {"generation", object.generation}};
+  }
   return {{"uri", object.uri},
           {"size_bytes", object.size_bytes},
           {"mtime_ns", object.mtime_ns},
@@ -117,6 +121,10 @@ Result<Object> ObjectFromJson(const Json& json) {
   Object object;
   ARROW_ASSIGN_OR_RAISE(object.uri, Member<std::string>(json, "uri", "object"));
   ARROW_ASSIGN_OR_RAISE(object.size_bytes, Member<int64_t>(json, "size_bytes", object.uri));
+  if (json.contains("generation")) {
+    ARROW_ASSIGN_OR_RAISE(object.generation, Member<int64_t>(json, "generation", object.uri));
+    return object;
+  }
   ARROW_ASSIGN_OR_RAISE(object.mtime_ns, Member<int64_t>(json, "mtime_ns", object.uri));
   ARROW_ASSIGN_OR_RAISE(object.ctime_ns, Member<int64_t>(json, "ctime_ns", object.uri));
   ARROW_ASSIGN_OR_RAISE(object.inode, Member<uint64_t>(json, "inode", object.uri));

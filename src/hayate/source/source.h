@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,13 +13,16 @@
 
 namespace hayate::source {
 
-/// One input file, as found by a listing. What identifies its content without reading it.
+/// One input file, as found by a listing. What identifies its content without reading it: for a
+/// local file the times and the inode, for an object in a bucket its generation.
 struct Object {
-  std::string uri;  ///< absolute path of a local file
+  std::string uri;  ///< absolute path of a local file, or gs://bucket/name
   int64_t size_bytes = 0;
-  int64_t mtime_ns = 0;
+  int64_t mtime_ns = 0;  ///< of an object in a bucket: when it was written
   int64_t ctime_ns = 0;
   uint64_t inode = 0;
+  int64_t generation = 0;          ///< 0: a local file
+  std::optional<uint32_t> crc32c;  ///< of the stored bytes, where the service says it
 };
 
 Json ToJson(const Object& object);
@@ -36,6 +41,9 @@ Result<std::vector<Object>> List(const std::vector<std::string>& patterns, const
 
 /// Opens a local file for reading in order, from any one thread.
 Result<std::unique_ptr<ByteStream>> Open(const std::string& uri);
+
+/// How the bytes of an object are had, wherever they are. From any thread.
+using Opener = std::function<Result<std::unique_ptr<ByteStream>>(const Object& object)>;
 
 /// XXH3-128 of the content (see base/hash.h).
 Result<std::string> ContentChecksum(const std::string& uri);
