@@ -6,6 +6,8 @@
 
 #include "hayate/csv/cell.h"
 #include "hayate/csv/classify.h"
+#include "hayate/csv/decode.h"
+#include "hayate/csv/detect.h"
 #include "hayate/inflate/inflate.h"
 #include "hayate/ingest/csv_task.h"
 
@@ -15,6 +17,7 @@ namespace {
 constexpr int64_t kMostSampledShards = 8;
 constexpr int64_t kHeadRows = 1000;
 constexpr int64_t kHeadBlockBytes = 128 * 1024;
+constexpr size_t kDetectBytes = 128 * 1024;
 
 class CsvShardReader : public ShardReader {
  public:
@@ -32,11 +35,14 @@ class CsvShardReader : public ShardReader {
   std::shared_ptr<CsvTask::Shard> shard_;
 };
 
-Result<std::unique_ptr<csv::BlockReader>> OpenText(const source::Object& object,
-                                                   const csv::ReadOptions& options,
-                                                   std::shared_ptr<csv::BlockPool> pool,
-                                                   Meter* meter) {
-  ARROW_ASSIGN_OR_RAISE(auto bytes, source::Open(object.uri));
+Result<std::unique_ptr<ByteStream>> OpenLocal(const source::Object& object) {
+  return source::Open(object.uri);
+}
+
+Result<std::unique_ptr<ByteStream>> OpenText(const source::Object& object,
+                                             const source::Opener& opener,
+                                             const csv::ReadOptions& options, Meter* meter) {
+  ARROW_ASSIGN_OR_RAISE(auto bytes, opener(object));
   if (meter != nullptr) {
     bytes = std::make_unique<CountingStream>(std::move(bytes), meter, &Meter::AddBytesRead);
   }
@@ -44,26 +50,70 @@ Result<std::unique_ptr<csv::BlockReader>> OpenText(const source::Object& object,
   if (meter != nullptr) {
     text = std::make_unique<CountingStream>(std::move(text), meter, &Meter::AddTextBytes);
   }
-  return csv::BlockReader::Make(std::move(text), options, std::move(pool));
+  const auto errors =
+      options.replace_undecodable ? csv::EncodingErrors::kReplace : csv::EncodingErrors::kStrict;
+  return csv::MakeDecodedStream(std::move(text), options.encoding, errors);
+}
+
+// What the start of an object tells of its dialect.
+Result<csv::Detected> DetectIn(const source::Object& object, const csv::ReadOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(const auto text, OpenText(object, OpenLocal, options, /*meter=*/nullptr));
+  std::string start(kDetectBytes, '\0');
+  size_t size = 0;
+  bool whole = false;
+  while (size < start.size() && !whole) {
+    ARROW_ASSIGN_OR_RAISE(
+        const int64_t n,
+        text->Read({reinterpret_cast<uint8_t*>(start.data()) + size, start.size() - size}));
+    size += static_cast<size_t>(n);
+    whole = n == 0;
+  }
+  std::string_view seen(start.data(), size);
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (seen.starts_with(kByteOrderMark)) seen.remove_prefix(kByteOrderMark.size());
+  return csv::DetectDialect(seen, whole);
+}
+
+// Into options that say nothing of it themselves.
+Status Apply(const csv::Detected& detected, csv::ReadOptions* options) {
+  const csv::Dialect& dialect = detected.dialect;
+  options->delimiter = static_cast<char>(dialect.delimiter);
+  options->quote_char = dialect.has_quote ? static_cast<char>(dialect.quote) : '\0';
+  options->escape_char = dialect.has_escape ? static_cast<char>(dialect.escape) : '\0';
+  options->skip_initial_space = dialect.skip_initial_space;
+  options->comment_prefix = dialect.comment_prefix;
+  options->skip_rows = detected.skip_rows;
+  options->header = detected.header;
+  return options->Validate();
 }
 
 }  // namespace
 
 CsvSource::CsvSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
-                     Meter* meter)
+                     std::string found, source::Opener opener, Meter* meter)
     : objects_(objects),
       options_(options),
+      found_(std::move(found)),
       rules_(options),
+      opener_(std::move(opener)),
       meter_(meter),
-      pool_(std::make_shared<csv::BlockPool>()) {}
+      pool_(std::make_shared<csv::BlockPool>()),
+      slabs_(std::make_shared<csv::SlabPool>()) {}
 
 Result<std::unique_ptr<CsvSource>> CsvSource::Make(const std::vector<source::Object>& objects,
                                                    const csv::ReadOptions& options, Meter* meter) {
-  std::unique_ptr<CsvSource> csv_source(new CsvSource(objects, options, meter));
-  ARROW_ASSIGN_OR_RAISE(auto first,
-                        OpenText(objects[0], options, csv_source->pool_, /*meter=*/nullptr));
+  csv::ReadOptions known = options;
+  std::string found;
+  if (options.detect) {
+    ARROW_ASSIGN_OR_RAISE(const csv::Detected detected, DetectIn(objects[0], options));
+    ARROW_RETURN_NOT_OK(Apply(detected, &known));
+    found = objects[0].uri + " is read with " + csv::Describe(detected);
+  }
+  std::unique_ptr<CsvSource> csv_source(
+      new CsvSource(objects, known, std::move(found), OpenLocal, meter));
+  ARROW_ASSIGN_OR_RAISE(auto first, csv_source->OpenBlocks(objects[0], known, /*meter=*/nullptr));
   ARROW_ASSIGN_OR_RAISE(csv_source->columns_,
-                        ResolveColumns(options, first->column_names(), objects[0].uri));
+                        ResolveColumns(known, first->column_names(), objects[0].uri));
   csv_source->types_ = std::make_unique<CsvTypes>(csv_source->columns_);
   if (csv_source->types_->any_inferred()) {
     // What is wrong with a shard is said when it is read: then the first error is said first.
@@ -74,12 +124,30 @@ Result<std::unique_ptr<CsvSource>> CsvSource::Make(const std::vector<source::Obj
   return csv_source;
 }
 
+std::unique_ptr<CsvSource> CsvSource::Make(const std::vector<source::Object>& objects,
+                                           const csv::ReadOptions& options,
+                                           std::vector<CsvColumn> columns, source::Opener opener,
+                                           Meter* meter) {
+  std::unique_ptr<CsvSource> csv_source(
+      new CsvSource(objects, options, /*found=*/"", std::move(opener), meter));
+  csv_source->columns_ = std::move(columns);
+  csv_source->types_ = std::make_unique<CsvTypes>(csv_source->columns_);
+  return csv_source;
+}
+
+Result<std::unique_ptr<csv::BlockReader>> CsvSource::OpenBlocks(const source::Object& object,
+                                                                const csv::ReadOptions& options,
+                                                                Meter* meter) const {
+  ARROW_ASSIGN_OR_RAISE(auto text, OpenText(object, opener_, options, meter));
+  return csv::BlockReader::Make(std::move(text), options, pool_);
+}
+
 Result<std::unique_ptr<csv::BlockReader>> CsvSource::OpenSample(int64_t shard, int64_t block_bytes,
                                                                 std::vector<int>* fields) {
   const source::Object& object = objects_[static_cast<size_t>(shard)];
   csv::ReadOptions options = options_;
   options.block_bytes = block_bytes;
-  ARROW_ASSIGN_OR_RAISE(auto reader, OpenText(object, options, pool_, /*meter=*/nullptr));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenBlocks(object, options, /*meter=*/nullptr));
   ARROW_ASSIGN_OR_RAISE(*fields, MapColumns(columns_, options_.columns.empty(),
                                             reader->column_names(), object.uri, objects_[0].uri));
   return reader;
@@ -98,8 +166,8 @@ Status CsvSource::FindTextColumns() {
     for (size_t column = 0; column < types_->size(); ++column) {
       if (!types_->is_inferred(column)) continue;
       for (int64_t row = 0; row < rows; ++row) {
-        const csv::Cell cell = csv::CellOf(block->RawField(row, fields[column]),
-                                           static_cast<char>(block->quote), &scratch);
+        const csv::Cell cell =
+            csv::CellOf(block->RawField(row, fields[column]), block->dialect, &scratch);
         if (rules_.nulls.IsNull(cell)) continue;
         const csv::CellClass cell_class = csv::Classify(cell.text, rules_);
         balance[column] +=
@@ -147,7 +215,7 @@ Status CsvSource::SampleShard(int64_t shard) {
 
 Result<std::unique_ptr<ShardReader>> CsvSource::Open(int64_t shard) {
   const source::Object& object = objects_[static_cast<size_t>(shard)];
-  ARROW_ASSIGN_OR_RAISE(auto reader, OpenText(object, options_, pool_, meter_));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenBlocks(object, options_, meter_));
   auto shared = std::make_shared<CsvTask::Shard>();
   shared->number = shard;
   ARROW_ASSIGN_OR_RAISE(shared->fields,
@@ -156,7 +224,10 @@ Result<std::unique_ptr<ShardReader>> CsvSource::Open(int64_t shard) {
   shared->types = types_.get();
   shared->rules = &rules_;
   shared->pool = pool_;
+  shared->slabs = slabs_;
   shared->meter = meter_;
+  shared->on_error = options_.on_error;
+  shared->rejected = &rejected_;
   return std::make_unique<CsvShardReader>(std::move(reader), std::move(shared));
 }
 

@@ -16,6 +16,7 @@
 #include "hayate/ingest/meter.h"
 #include "hayate/ingest/parquet_source.h"
 #include "hayate/ingest/pipeline.h"
+#include "hayate/ingest/quarantine.h"
 #include "hayate/ingest/sinks.h"
 
 namespace hayate::ingest {
@@ -33,7 +34,7 @@ struct Kept {
 struct Destination {
   PassSink* sink = nullptr;
   /// Asked before each pass; null: nothing is kept.
-  std::function<Result<Kept>(const Json& states, CsvTypes* types)> kept;
+  std::function<Result<Kept>(const Json& states, CsvTypes* types, Rejected* rejected)> kept;
 };
 
 // Lets nothing through that was converted by types that have turned out too narrow.
@@ -42,8 +43,8 @@ class TypedSink : public BatchSink {
   TypedSink(PassSink* sink, const CsvTypes* types, Meter* meter)
       : sink_(sink), types_(types), meter_(meter) {}
 
-  Status Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) override {
-    return IsOpen() ? sink_->Write(shard, batch) : Status::OK();
+  Status Write(int64_t shard, const Batches& batches) override {
+    return IsOpen() ? sink_->Write(shard, batches) : Status::OK();
   }
 
   Status Finish(int64_t shard) override {
@@ -102,7 +103,8 @@ class Ingest {
     ARROW_ASSIGN_OR_RAISE(const auto source, ParquetSource::Make(objects_, options_.csv, &meter_));
     result->schema = source->schema();
     const auto open = [&](int64_t shard) { return source->Open(shard); };
-    return Pass(source->schema(), source->schema()->ToString(), nullptr, open, &result->rows);
+    return Pass(source->schema(), source->schema()->ToString(), nullptr, nullptr, open,
+                &result->rows);
   }
 
   Status RunCsv(IngestResult* result) {
@@ -111,7 +113,8 @@ class Ingest {
     const auto open = [&](int64_t shard) { return source->Open(shard); };
     // Each further pass has seen a class of values that no pass before had: there are not many.
     while (true) {
-      ARROW_RETURN_NOT_OK(Pass(types->schema(), types->states(), types, open, &result->rows));
+      ARROW_RETURN_NOT_OK(
+          Pass(types->schema(), types->states(), types, source->rejected(), open, &result->rows));
       if (!types->any_loose()) break;
       if (!types->Settle()) {
         return Fail(Fault::kInternal, "a value does not fit a type that its column was given",
@@ -119,16 +122,21 @@ class Ingest {
       }
     }
     result->schema = types->schema();
-    result->warnings = types->Warnings();
+    if (!source->found().empty()) result->warnings.push_back(source->found());
+    for (auto& warnings :
+         {types->Warnings(), source->rejected()->Warnings(options_.csv.on_error)}) {
+      result->warnings.insert(result->warnings.end(), warnings.begin(), warnings.end());
+    }
     return Status::OK();
   }
 
   Status Pass(const std::shared_ptr<arrow::Schema>& schema, const Json& states, CsvTypes* types,
-              const OpenShard& open, int64_t* rows) {
+              Rejected* rejected, const OpenShard& open, int64_t* rows) {
     meter_.Restart();
+    if (rejected != nullptr) rejected->Clear();
     Kept kept;
     if (destination_.kept) {
-      ARROW_ASSIGN_OR_RAISE(kept, destination_.kept(states, types));
+      ARROW_ASSIGN_OR_RAISE(kept, destination_.kept(states, types, rejected));
     }
     for (const int64_t shard : kept.shards) {
       meter_.AddBytesRead(objects_[static_cast<size_t>(shard)].size_bytes);
@@ -158,14 +166,27 @@ Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& 
                                    const std::string& dir) {
   ARROW_RETURN_NOT_OK(CheckInput(objects, options));
   ARROW_RETURN_NOT_OK(frame::CheckParts(dir));
+  const bool puts_aside = options.csv.on_error == csv::OnError::kQuarantine;
   // Set before each pass, read by the threads of that pass.
   PassState pass{.options = OptionsDigest(options.csv)};
-  PartsSink sink(
-      dir, [&](int64_t shard) { return PartResume(objects[static_cast<size_t>(shard)], pass); });
-  const auto kept = [&](const Json& states, CsvTypes* types) -> Result<Kept> {
+  PartsSink sink(dir, [&](int64_t shard) { return PartResume(objects, shard, pass); }, puts_aside);
+  const auto kept = [&](const Json& states, CsvTypes* types, Rejected* rejected) -> Result<Kept> {
     pass.states = states;
     pass.types = types;
-    ARROW_ASSIGN_OR_RAISE(const auto parts, FindKeptParts(dir, objects, pass));
+    pass.rejected = rejected;
+    PutAside put_aside;
+    if (puts_aside) {
+      ARROW_ASSIGN_OR_RAISE(put_aside, FindPutAside(dir));
+    }
+    const auto may_keep = [&](int64_t shard) {
+      return !puts_aside || put_aside.shards.contains(shard);
+    };
+    ARROW_ASSIGN_OR_RAISE(auto parts, FindKeptParts(dir, objects, pass, may_keep));
+    if (put_aside.committed && parts.size() != objects.size()) {
+      ARROW_RETURN_NOT_OK(ClearPutAside(dir));
+      parts.clear();
+      rejected->Clear();
+    }
     Kept found;
     for (const KeptPart& part : parts) {
       found.shards.insert(part.shard);
@@ -176,14 +197,17 @@ Result<IngestResult> IngestToParts(const Objects& objects, const IngestOptions& 
   return Ingest(objects, options, {.sink = &sink, .kept = kept}).Run();
 }
 
-Result<std::shared_ptr<arrow::Table>> IngestToTable(const Objects& objects,
-                                                    const IngestOptions& options,
-                                                    std::vector<std::string>* warnings) {
+Result<IngestedTable> IngestToTable(const Objects& objects, const IngestOptions& options) {
   ARROW_RETURN_NOT_OK(CheckInput(objects, options));
   TableSink sink;
+  IngestedTable table;
   ARROW_ASSIGN_OR_RAISE(IngestResult result, Ingest(objects, options, {.sink = &sink}).Run());
-  if (warnings != nullptr) *warnings = std::move(result.warnings);
-  return sink.ToTable();
+  table.warnings = std::move(result.warnings);
+  ARROW_ASSIGN_OR_RAISE(table.rows, sink.ToTable());
+  if (options.csv.on_error == csv::OnError::kQuarantine) {
+    ARROW_ASSIGN_OR_RAISE(table.put_aside, sink.PutAside());
+  }
+  return table;
 }
 
 }  // namespace hayate::ingest

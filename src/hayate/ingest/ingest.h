@@ -16,7 +16,7 @@
 namespace hayate::ingest {
 
 /// Version of the meaning of bytes → values; part of every source's key.
-inline constexpr int kIngestSemantics = 2;
+inline constexpr int kIngestSemantics = 4;
 
 struct IngestProgress {
   int64_t rows = 0;
@@ -41,7 +41,9 @@ struct IngestOptions {
 
 struct IngestResult {
   std::shared_ptr<arrow::Schema> schema;
-  std::vector<std::string> warnings;  ///< e.g. a column that widened to string, naming both cells
+  /// A column that widened to string, naming both cells; what could not be read (OnError); the
+  /// dialect that was found.
+  std::vector<std::string> warnings;
   int64_t rows = 0;
 };
 
@@ -50,13 +52,19 @@ struct IngestResult {
 /// bounded by threads × a few blocks, whatever the input's size. One shard per core, largest first;
 /// cores without a shard help to parse blocks of the others. The types are the schema's, or
 /// inferred from a sample and then checked on every value (DESIGN: Types); a surprise widens the
-/// column and parses the shards again.
+/// column and parses the shards again. Rows that are put aside become the parts of another frame
+/// (kQuarantineFolder of `dir`), to be committed before this one by CommitQuarantine.
 Result<IngestResult> IngestToParts(const std::vector<source::Object>& objects,
                                    const IngestOptions& options, const std::string& dir);
 
-/// Objects → one table in memory, chunks in order.
-Result<std::shared_ptr<arrow::Table>> IngestToTable(const std::vector<source::Object>& objects,
-                                                    const IngestOptions& options,
-                                                    std::vector<std::string>* warnings);
+struct IngestedTable {
+  std::shared_ptr<arrow::Table> rows;       ///< chunks in order
+  std::shared_ptr<arrow::Table> put_aside;  ///< see quarantine.h; null unless options.csv.on_error
+  std::vector<std::string> warnings;
+};
+
+/// Objects → tables in memory.
+Result<IngestedTable> IngestToTable(const std::vector<source::Object>& objects,
+                                    const IngestOptions& options);
 
 }  // namespace hayate::ingest

@@ -15,16 +15,17 @@ using TablePtr = std::shared_ptr<arrow::Table>;
 
 TablePtr Read(const TestFiles& files, const IngestOptions& options = {},
               std::vector<std::string>* warnings = nullptr) {
-  auto table = IngestToTable(files.Objects(), options, warnings);
+  auto table = IngestToTable(files.Objects(), options);
   EXPECT_TRUE(table.ok()) << table.status();
   if (!table.ok()) return nullptr;
-  EXPECT_TRUE((*table)->ValidateFull().ok());
-  return *table;
+  EXPECT_TRUE(table->rows->ValidateFull().ok());
+  if (warnings != nullptr) *warnings = table->warnings;
+  return table->rows;
 }
 
 // What a person would be told, without the file's directory.
 std::string ErrorOf(const TestFiles& files, const IngestOptions& options = {}) {
-  const auto table = IngestToTable(files.Objects(), options, nullptr);
+  const auto table = IngestToTable(files.Objects(), options);
   if (table.ok()) return "";
   const auto* detail = FaultDetail::Get(table.status());
   if (detail == nullptr) return table.status().ToString();

@@ -53,21 +53,24 @@ std::string OptionsDigest(const csv::ReadOptions& options) {
   return HashText(ToCanonicalText(json));
 }
 
-Json PartResume(const source::Object& object, const PassState& pass) {
-  return {{"object", source::ToJson(object)},
+Json PartResume(const std::vector<source::Object>& objects, int64_t shard, const PassState& pass) {
+  return {{"object", source::ToJson(objects[static_cast<size_t>(shard)])},
           {"semantics", kIngestSemantics},
           {"options", pass.options},
           {"states", pass.states},
-          {"inexact", pass.types == nullptr ? Json::object() : PlacesOfInexact(*pass.types)}};
+          {"inexact", pass.types == nullptr ? Json::object() : PlacesOfInexact(*pass.types)},
+          {"rejected", pass.rejected == nullptr ? Json::array() : pass.rejected->ToJson(shard)}};
 }
 
 Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
                                             const std::vector<source::Object>& objects,
-                                            const PassState& pass) {
+                                            const PassState& pass,
+                                            const std::function<bool(int64_t shard)>& may_keep) {
   ARROW_ASSIGN_OR_RAISE(const auto parts, frame::FinishedParts(dir));
   std::vector<KeptPart> kept;
   for (const frame::Part& part : parts) {
     if (part.number < 0 || part.number >= static_cast<int64_t>(objects.size())) continue;
+    if (!may_keep(part.number)) continue;
     const Json& said = part.resume;
     const Json expected_object = source::ToJson(objects[static_cast<size_t>(part.number)]);
     const auto says = [&](const char* member, const Json& value) {
@@ -79,6 +82,9 @@ Result<std::vector<KeptPart>> FindKeptParts(const std::string& dir,
     }
     if (pass.types != nullptr && said.contains("inexact")) {
       ARROW_RETURN_NOT_OK(NoteInexact(said["inexact"], part, pass.types));
+    }
+    if (pass.rejected != nullptr && said.contains("rejected")) {
+      ARROW_RETURN_NOT_OK(pass.rejected->Restore(part.number, said["rejected"], part.file));
     }
     kept.push_back({.shard = part.number, .rows = part.rows});
   }

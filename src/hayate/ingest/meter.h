@@ -23,6 +23,11 @@ class Meter {
   void AddBytesRead(int64_t n) { bytes_read_ += n; }
   void AddTextBytes(int64_t n) { text_bytes_ += n; }
   void AddShard() { ++shards_done_; }
+  /// Of a source that grows while it is read.
+  void SetTotals(int64_t bytes, int64_t shards) {
+    bytes_total_ = bytes;
+    shards_total_ = shards;
+  }
   int64_t rows() const { return rows_; }
 
   /// Before the shards are read once more.
@@ -57,8 +62,8 @@ class Meter {
   }
 
   const std::function<bool(const IngestProgress&)> progress_;
-  const int64_t bytes_total_;
-  const int64_t shards_total_;
+  std::atomic<int64_t> bytes_total_;
+  std::atomic<int64_t> shards_total_;
   std::atomic<int64_t> rows_ = 0;
   std::atomic<int64_t> bytes_read_ = 0;
   std::atomic<int64_t> text_bytes_ = 0;

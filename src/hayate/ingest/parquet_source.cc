@@ -37,10 +37,15 @@ Status Unreadable(const std::string& uri, const Status& why) {
               "Fetch or make the file again.");
 }
 
-Result<FileReaderPtr> OpenFile(const std::string& uri) {
+using RandomAccessFilePtr = std::shared_ptr<arrow::io::RandomAccessFile>;
+
+Result<RandomAccessFilePtr> OpenLocal(const source::Object& object) {
+  return arrow::io::ReadableFile::Open(object.uri);
+}
+
+Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file) {
   // Parquet throws where Arrow returns.
   try {
-    ARROW_ASSIGN_OR_RAISE(auto file, arrow::io::ReadableFile::Open(uri));
     parquet::ReaderProperties properties = parquet::default_reader_properties();
     properties.enable_buffered_stream();  // else whole column chunks are kept
     parquet::arrow::FileReaderBuilder builder;
@@ -91,15 +96,16 @@ struct Footer {
   int64_t rows;
 };
 
-Result<Footer> ReadFooter(const std::string& uri) {
+Result<Footer> ReadFooter(const source::Object& object) {
   const auto read = [&]() -> Result<Footer> {
-    ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, OpenFile(uri));
+    ARROW_ASSIGN_OR_RAISE(auto file, OpenLocal(object));
+    ARROW_ASSIGN_OR_RAISE(const FileReaderPtr reader, MakeReader(std::move(file)));
     SchemaPtr schema;
     ARROW_RETURN_NOT_OK(reader->GetSchema(&schema));
     return Footer{WithoutDictionaries(*schema), reader->parquet_reader()->metadata()->num_rows()};
   };
   auto footer = read();
-  if (!footer.ok()) return Unreadable(uri, footer.status());
+  if (!footer.ok()) return Unreadable(object.uri, footer.status());
   return footer;
 }
 
@@ -163,23 +169,66 @@ Status DoNotGoTogether(const Status& why, const std::string& uri) {
               "Write the files with the same types, or leave the column out by columns=[...].");
 }
 
+// Whether the two are alike but for the zones of timestamps and the names inside of lists.
+bool AreAlikeButForZones(const arrow::DataType& a, const arrow::DataType& b) {
+  if (a.Equals(b)) return true;
+  if (a.id() != b.id() || a.num_fields() != b.num_fields()) return false;
+  if (a.id() == arrow::Type::TIMESTAMP) {
+    return static_cast<const arrow::TimestampType&>(a).unit() ==
+           static_cast<const arrow::TimestampType&>(b).unit();
+  }
+  if (a.num_fields() == 0) return false;
+  for (int i = 0; i < a.num_fields(); ++i) {
+    const bool same_name =
+        a.id() != arrow::Type::STRUCT || a.field(i)->name() == b.field(i)->name();
+    if (!same_name || !AreAlikeButForZones(*a.field(i)->type(), *b.field(i)->type())) return false;
+  }
+  return true;
+}
+
+// The columns of a schema that is given, and nothing else.
+Result<std::shared_ptr<arrow::RecordBatch>> TakeAs(const arrow::RecordBatch& batch,
+                                                   const SchemaPtr& schema) {
+  arrow::ArrayVector columns;
+  for (const auto& field : schema->fields()) {
+    const auto column = batch.GetColumnByName(field->name());
+    if (column == nullptr) {
+      return Fail(Fault::kInput, "the column is missing", {.column = field->name()});
+    }
+    if (!AreAlikeButForZones(*column->type(), *field->type())) {
+      return Fail(Fault::kInput,
+                  "the column is " + column->type()->ToString() + " where " +
+                      field->type()->ToString() + " is expected",
+                  {.column = field->name()});
+    }
+    ARROW_ASSIGN_OR_RAISE(auto array, column->View(field->type()));
+    columns.push_back(std::move(array));
+  }
+  return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
+}
+
 class ConformTask : public BlockTask {
  public:
   ConformTask(const std::string& uri, std::shared_ptr<arrow::RecordBatch> batch, SchemaPtr schema,
-              Meter* meter)
-      : uri_(uri), batch_(std::move(batch)), schema_(std::move(schema)), meter_(meter) {}
+              bool schema_is_given, Meter* meter)
+      : uri_(uri),
+        batch_(std::move(batch)),
+        schema_(std::move(schema)),
+        schema_is_given_(schema_is_given),
+        meter_(meter) {}
 
-  Result<std::shared_ptr<arrow::RecordBatch>> Run() override {
+  Result<Batches> Run() override {
     meter_->AddRows(batch_->num_rows());
-    auto batch = frame::ConformTo(*batch_, schema_);
+    auto batch = schema_is_given_ ? TakeAs(*batch_, schema_) : frame::ConformTo(*batch_, schema_);
     if (!batch.ok()) return DoNotGoTogether(batch.status(), uri_);
-    return batch;
+    return Batches{.rows = *std::move(batch)};
   }
 
  private:
   const std::string& uri_;
   const std::shared_ptr<arrow::RecordBatch> batch_;
   const SchemaPtr schema_;
+  const bool schema_is_given_;
   Meter* const meter_;
 };
 
@@ -187,11 +236,12 @@ class ParquetShardReader : public ShardReader {
  public:
   ParquetShardReader(const source::Object& object, FileReaderPtr file,
                      std::unique_ptr<arrow::RecordBatchReader> batches, SchemaPtr schema,
-                     Meter* meter)
+                     bool schema_is_given, Meter* meter)
       : object_(object),
         file_(std::move(file)),
         batches_(std::move(batches)),
         schema_(std::move(schema)),
+        schema_is_given_(schema_is_given),
         meter_(meter),
         rows_total_(file_->parquet_reader()->metadata()->num_rows()) {}
 
@@ -210,7 +260,8 @@ class ParquetShardReader : public ShardReader {
     const auto told = static_cast<int64_t>(static_cast<double>(object_.size_bytes) * share);
     meter_->AddBytesRead(told - bytes_told_);
     bytes_told_ = told;
-    return std::make_unique<ConformTask>(object_.uri, std::move(batch), schema_, meter_);
+    return std::make_unique<ConformTask>(object_.uri, std::move(batch), schema_, schema_is_given_,
+                                         meter_);
   }
 
  private:
@@ -218,6 +269,7 @@ class ParquetShardReader : public ShardReader {
   const FileReaderPtr file_;
   const std::unique_ptr<arrow::RecordBatchReader> batches_;
   const SchemaPtr schema_;
+  const bool schema_is_given_;
   Meter* const meter_;
   const int64_t rows_total_;
   int64_t rows_ = 0;
@@ -244,15 +296,27 @@ Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
     return Fail(Fault::kUsage, "schema= is given for Parquet files, which have their own",
                 {.object = objects[0].uri}, "Leave schema= out.");
   }
-  std::unique_ptr<ParquetSource> parquet_source(new ParquetSource(objects, options, meter));
+  std::unique_ptr<ParquetSource> parquet_source(
+      new ParquetSource(objects, options, OpenLocal, meter));
   ARROW_RETURN_NOT_OK(parquet_source->UnifySchemas());
+  return parquet_source;
+}
+
+std::unique_ptr<ParquetSource> ParquetSource::Make(const std::vector<source::Object>& objects,
+                                                   const csv::ReadOptions& options,
+                                                   SchemaPtr schema, OpenFile open_file,
+                                                   Meter* meter) {
+  std::unique_ptr<ParquetSource> parquet_source(
+      new ParquetSource(objects, options, std::move(open_file), meter));
+  parquet_source->schema_ = std::move(schema);
+  parquet_source->schema_is_given_ = true;
   return parquet_source;
 }
 
 Status ParquetSource::UnifySchemas() {
   std::vector<frame::Part> parts;
   for (const source::Object& object : objects_) {
-    ARROW_ASSIGN_OR_RAISE(const Footer footer, ReadFooter(object.uri));
+    ARROW_ASSIGN_OR_RAISE(const Footer footer, ReadFooter(object));
     ARROW_ASSIGN_OR_RAISE(const SchemaPtr schema,
                           Project(footer.schema, options_.columns, object.uri));
     if (!parts.empty()) {
@@ -285,7 +349,8 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
   const source::Object& object = objects_[static_cast<size_t>(shard)];
   const auto open = [&]() -> Result<std::unique_ptr<ShardReader>> {
     try {
-      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, OpenFile(object.uri));
+      ARROW_ASSIGN_OR_RAISE(auto bytes, open_file_(object));
+      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes)));
       std::vector<int> row_groups(static_cast<size_t>(file->num_row_groups()));
       for (size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
       std::vector<int> leaves;
@@ -297,7 +362,7 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
       file->set_batch_size(batch_rows);
       ARROW_ASSIGN_OR_RAISE(auto batches, file->GetRecordBatchReader(row_groups, leaves));
       return std::make_unique<ParquetShardReader>(object, std::move(file), std::move(batches),
-                                                  schema_, meter_);
+                                                  schema_, schema_is_given_, meter_);
     } catch (const parquet::ParquetException& error) {
       return Status::IOError(error.what());
     }

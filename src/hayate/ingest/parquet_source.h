@@ -1,9 +1,12 @@
 #pragma once
 
+#include <arrow/io/type_fwd.h>
 #include <arrow/type_fwd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hayate/ingest/meter.h"
@@ -24,6 +27,16 @@ class ParquetSource {
   static Result<std::unique_ptr<ParquetSource>> Make(const std::vector<source::Object>& objects,
                                                      const csv::ReadOptions& options, Meter* meter);
 
+  /// Shards that have all columns of `schema`, of the types there but for the zones of timestamps,
+  /// which are taken from `schema`: nothing is read beforehand. `open_file` is called from any
+  /// thread.
+  using OpenFile =
+      std::function<Result<std::shared_ptr<arrow::io::RandomAccessFile>>(const source::Object&)>;
+  static std::unique_ptr<ParquetSource> Make(const std::vector<source::Object>& objects,
+                                             const csv::ReadOptions& options,
+                                             std::shared_ptr<arrow::Schema> schema,
+                                             OpenFile open_file, Meter* meter);
+
   /// From any thread.
   Result<std::unique_ptr<ShardReader>> Open(int64_t shard);
 
@@ -31,14 +44,16 @@ class ParquetSource {
 
  private:
   ParquetSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
-                Meter* meter)
-      : objects_(objects), options_(options), meter_(meter) {}
+                OpenFile open_file, Meter* meter)
+      : objects_(objects), options_(options), open_file_(std::move(open_file)), meter_(meter) {}
   Status UnifySchemas();
 
   const std::vector<source::Object>& objects_;
   const csv::ReadOptions& options_;
+  const OpenFile open_file_;
   Meter* const meter_;
   std::shared_ptr<arrow::Schema> schema_;
+  bool schema_is_given_ = false;
 };
 
 }  // namespace hayate::ingest

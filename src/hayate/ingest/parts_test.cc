@@ -16,6 +16,7 @@
 #include "hayate/frame/reader.h"
 #include "hayate/frame/writer.h"
 #include "hayate/ingest/ingest.h"
+#include "hayate/ingest/quarantine.h"
 #include "hayate/ingest/test_files.h"
 
 namespace hayate::ingest {
@@ -31,9 +32,9 @@ TablePtr FrameOf(const std::string& dir) {
 }
 
 TablePtr TableOf(const TestFiles& files, const IngestOptions& options) {
-  auto table = IngestToTable(files.Objects(), options, nullptr);
+  auto table = IngestToTable(files.Objects(), options);
   EXPECT_TRUE(table.ok()) << table.status();
-  return table.ok() ? *table : nullptr;
+  return table.ok() ? table->rows : nullptr;
 }
 
 std::filesystem::file_time_type WrittenAt(const std::string& path) {
@@ -181,6 +182,66 @@ void WriteParquet(const TestFiles& files, const std::string& path, const TablePt
   ASSERT_TRUE(sink->Close().ok());
 }
 
+// Shards with bad values, one of them without any row that is good.
+IngestOptions AddBadShards(TestFiles* files) {
+  files->Add("a.csv", "n\n1\nx\n2\n");
+  files->Add("b.csv", "n\n3\n");
+  files->Add("c.csv", "n\ny\n4,5\n");
+  IngestOptions options;
+  options.csv.schema = {{"n", "INT64"}};
+  options.csv.on_error = csv::OnError::kQuarantine;
+  return options;
+}
+
+TEST(IngestToParts, PutsBadRowsIntoAFrameBesideThePartsAndKeepsThem) {
+  TestFiles files;
+  const IngestOptions options = AddBadShards(&files);
+  const IngestedTable table = IngestToTable(files.Objects(), options).ValueOrDie();
+  EXPECT_EQ(table.rows->num_rows(), 4 - 1);
+  EXPECT_EQ(table.put_aside->num_rows(), 3);
+  const std::string dir = files.Path("frame");
+  const auto part = [&](const std::string& folder, int64_t i, const char* suffix) {
+    return folder + "/" + frame::PartFileName(i, suffix);
+  };
+  const std::string aside = dir + "/" + kQuarantineFolder;
+  ASSERT_TRUE(IngestToParts(files.Objects(), options, dir).ok());
+  for (const char* lost : {"", "a part", "what was put aside"}) {
+    const auto kept_at = WrittenAt(part(dir, 2, ".arrow"));
+    if (std::string(lost) == "a part") std::filesystem::remove(part(dir, 0, ".json"));
+    if (std::string(lost) == "what was put aside") {
+      std::filesystem::remove(part(aside, 0, ".json"));
+    }
+    const auto again = IngestToParts(files.Objects(), options, dir).ValueOrDie();
+    EXPECT_EQ(again.warnings, table.warnings) << lost;
+    EXPECT_EQ(WrittenAt(part(dir, 2, ".arrow")), kept_at) << lost;
+    EXPECT_EQ(frame::FinishedParts(aside).ValueOrDie().size(), 3U);
+  }
+  ASSERT_TRUE(CommitQuarantine(dir, "k", false).ok());
+  ASSERT_TRUE(CommitQuarantine(dir, "k", false).ok())
+      << "where the run died before the other commit";
+  EXPECT_TRUE(FrameOf(aside)->Equals(*table.put_aside));
+  EXPECT_EQ(IngestToParts(files.Objects(), options, dir)->warnings, table.warnings);
+  // Nothing can be added to what is committed: all is read again.
+  std::filesystem::remove(part(dir, 0, ".json"));
+  EXPECT_EQ(IngestToParts(files.Objects(), options, dir)->warnings, table.warnings);
+  ASSERT_TRUE(CommitQuarantine(dir, "k", false).ok());
+  EXPECT_TRUE(FrameOf(aside)->Equals(*table.put_aside));
+  EXPECT_TRUE(FrameOf(dir)->Equals(*table.rows));
+}
+
+TEST(IngestToParts, CountsTheNullsOfKeptPartsOnce) {
+  TestFiles files;
+  IngestOptions options = AddBadShards(&files);
+  options.csv.on_error = csv::OnError::kNull;
+  const auto warnings = IngestToTable(files.Objects(), options).ValueOrDie().warnings;
+  EXPECT_EQ(warnings.size(), 2U);
+  const std::string dir = files.Path("frame");
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_EQ(IngestToParts(files.Objects(), options, dir)->warnings, warnings);
+    std::filesystem::remove(dir + "/" + frame::PartFileName(0, ".json"));
+  }
+}
+
 TEST(Parquet, IsReadByRowGroupsAndCastToOneSchema) {
   TestFiles text;
   text.Add("a.csv", "a,s\n1,x\n,y\n3,\n");
@@ -235,13 +296,13 @@ TEST(Parquet, ThatIsDamagedOrDoesNotGoTogetherIsAnError) {
   files.Add("a.parquet", "");
   WriteParquet(files, files.Path("a.parquet"), TableOf(text, {}), 10);
   files.Add("b.parquet", "PAR1 and nothing more");
-  const auto damaged = IngestToTable(files.Objects(), {}, nullptr);
+  const auto damaged = IngestToTable(files.Objects(), {});
   EXPECT_EQ(FaultOf(damaged.status()), Fault::kInput);
   EXPECT_EQ(FaultDetail::Get(damaged.status())->where().object, files.Path("b.parquet"));
   IngestOptions as_text;
   as_text.csv.schema = {{"a", "STRING"}};
   WriteParquet(files, files.Path("b.parquet"), TableOf(text, as_text), 10);
-  const auto conflict = IngestToTable(files.Objects(), {}, nullptr);
+  const auto conflict = IngestToTable(files.Objects(), {});
   EXPECT_EQ(FaultOf(conflict.status()), Fault::kInput) << conflict.status();
   EXPECT_EQ(conflict.status().message(),
             files.Path("b.parquet") + " has string, " + files.Path("a.parquet") + " has int64");
@@ -250,19 +311,19 @@ TEST(Parquet, ThatIsDamagedOrDoesNotGoTogetherIsAnError) {
   TestFiles mixed;
   mixed.Add("a.csv", "a\n1\n");
   mixed.Add("b.parquet", "PAR1");
-  EXPECT_EQ(FaultOf(IngestToTable(mixed.Objects(), {}, nullptr).status()), Fault::kInput);
+  EXPECT_EQ(FaultOf(IngestToTable(mixed.Objects(), {}).status()), Fault::kInput);
 }
 
 TEST(Parquet, ThatIsOneByNameOnlyIsAnError) {
   for (const char* bytes : {"", "a,b\n1,2\n"}) {
     TestFiles files;
     files.Add("a.parquet", bytes);
-    const auto table = IngestToTable(files.Objects(), {}, nullptr);
+    const auto table = IngestToTable(files.Objects(), {});
     EXPECT_EQ(FaultOf(table.status()), Fault::kInput);
     EXPECT_NE(table.status().message().find("named as Parquet"), std::string::npos);
     IngestOptions as_text{.format = "csv"};
     as_text.allow_empty = true;
-    EXPECT_EQ(IngestToTable(files.Objects(), as_text, nullptr).ok(), bytes[0] != 0);
+    EXPECT_EQ(IngestToTable(files.Objects(), as_text).ok(), bytes[0] != 0);
   }
 }
 
@@ -279,7 +340,7 @@ TEST(Parquet, ATimeBeyondTheRangeOfTheOtherFilesUnitNamesItsFile) {
   files.Add("b.parquet", "");
   WriteParquet(files, files.Path("a.parquet"), times(arrow::TimeUnit::NANO, 1), 1);
   WriteParquet(files, files.Path("b.parquet"), times(arrow::TimeUnit::MILLI, 253402300799000), 1);
-  const auto table = IngestToTable(files.Objects(), {}, nullptr);
+  const auto table = IngestToTable(files.Objects(), {});
   EXPECT_EQ(FaultOf(table.status()), Fault::kInput) << table.status();
   EXPECT_EQ(FaultDetail::Get(table.status())->where().ToString(),
             files.Path("b.parquet") + ", column t");
@@ -315,6 +376,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
   std::mt19937 random(5);
   for (int round = 0; round < 60; ++round) {
     TestFiles files;
+    const bool tolerant = round % 2 == 1;
     const unsigned columns = 1 + random() % 4;
     std::vector<unsigned> flavours;
     for (unsigned c = 0; c < columns; ++c) flavours.push_back(random() % 9);
@@ -330,6 +392,7 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
           // One cell in many is of another flavour: a surprise.
           text += RandomValue(&random, random() % 200 == 0 ? random() % 9 : flavours[c]);
         }
+        if (tolerant && random() % 30 == 0) text += ",too many";
         text += "\n";
       }
       const std::string name = "s" + std::to_string(s);
@@ -338,23 +401,29 @@ TEST(IngestToTable, AnyThreadsBlocksSamplesAndKernelsGiveTheSame) {
     IngestOptions options{.threads = 1, .allow_empty = true};
     if (round % 3 == 0) options.csv.true_values = {"true", "1"};
     options.csv.sample_bytes = 1000;
-    std::vector<std::string> expected_warnings;
-    const auto expected = IngestToTable(files.Objects(), options, &expected_warnings).ValueOrDie();
+    if (tolerant) {
+      options.csv.on_error = round % 4 == 1 ? csv::OnError::kQuarantine : csv::OnError::kNull;
+      if (columns > 1) options.csv.schema = {{"c0", "INT64"}, {"c1", "FLOAT64"}};
+    }
+    const auto expected = IngestToTable(files.Objects(), options).ValueOrDie();
     for (const int threads : {1, 2, 4}) {
       for (const int64_t block_bytes : {1, 3, 50, 1 << 20}) {
-        const auto kernels = csv::ScanKernels();
+        const auto& kernels = csv::ScanKernels();
         setenv("HAYATE_FORCE_KERNEL", kernels[random() % kernels.size()].name, 1);
         options.threads = threads;
         options.csv.block_bytes = block_bytes;
         options.csv.sample_bytes = std::array{0, 1, 100, 10000}[random() % 4];
-        std::vector<std::string> warnings;
-        const auto got = IngestToTable(files.Objects(), options, &warnings).ValueOrDie();
+        const auto got = IngestToTable(files.Objects(), options).ValueOrDie();
         // NaN is NaN here.
-        ASSERT_TRUE(got->Equals(*expected, arrow::EqualOptions::Defaults().nans_equal(true)))
+        const auto equal = arrow::EqualOptions::Defaults().nans_equal(true);
+        ASSERT_TRUE(got.rows->Equals(*expected.rows, equal))
             << threads << " threads, blocks of " << block_bytes << "\n"
-            << got->schema()->ToString() << "\n"
-            << expected->schema()->ToString();
-        ASSERT_EQ(warnings, expected_warnings);
+            << got.rows->schema()->ToString() << "\n"
+            << expected.rows->schema()->ToString();
+        ASSERT_EQ(got.warnings, expected.warnings);
+        if (got.put_aside != nullptr) {
+          ASSERT_TRUE(got.put_aside->Equals(*expected.put_aside));
+        }
       }
     }
     unsetenv("HAYATE_FORCE_KERNEL");

@@ -21,8 +21,6 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int kPiecesBeyondThreads = 2;
 constexpr int kPiecesAhead = 32;  // of each thread, where they wait for earlier shards
 
-using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
-
 struct Shard {
   int64_t number = 0;
   std::unique_ptr<ShardReader> reader;
@@ -33,7 +31,7 @@ struct Shard {
   int64_t next_write = 0;
   bool writing = false;
   bool finished = false;
-  std::map<int64_t, BatchPtr> ready;
+  std::map<int64_t, Batches> ready;
   Status error;
   int64_t error_piece = kNever;
 };
@@ -206,15 +204,15 @@ class Pipeline {
       return;
     }
     lock->unlock();
-    Result<BatchPtr> batch = WithMemory<BatchPtr>(*shard, "no memory to convert a block",
+    Result<Batches> batches = WithMemory<Batches>(*shard, "no memory to convert a block",
                                                   [&] { return piece.task->Run(); });
     piece.task = nullptr;
     lock->lock();
-    if (!batch.ok()) {
+    if (!batches.ok()) {
       --in_memory_;
-      SetError(shard, piece.number, batch.status());
+      SetError(shard, piece.number, batches.status());
     } else {
-      shard->ready.emplace(piece.number, std::move(*batch));
+      shard->ready.emplace(piece.number, std::move(*batches));
     }
     WriteReady(shard, lock);
   }
@@ -240,13 +238,13 @@ class Pipeline {
       const int64_t piece = first->first;
       const bool moot = IsMoot(*shard, piece) || piece == shard->error_piece;
       if (!moot && piece != shard->next_write) break;
-      const BatchPtr batch = std::move(first->second);
+      const Batches batches = std::move(first->second);
       shard->ready.erase(first);
       if (!moot) {
         Status status;
-        if (batch != nullptr) {
+        if (batches.rows != nullptr || batches.put_aside != nullptr) {
           lock->unlock();
-          status = sink_->Write(shard->number, batch);
+          status = sink_->Write(shard->number, batches);
           lock->lock();
         }
         if (!status.ok()) SetError(shard, piece, status);

@@ -12,12 +12,17 @@
 
 namespace hayate::ingest {
 
+/// What comes of a piece of a shard.
+struct Batches {
+  std::shared_ptr<arrow::RecordBatch> rows;       ///< null: none
+  std::shared_ptr<arrow::RecordBatch> put_aside;  ///< see quarantine.h; null: none
+};
+
 /// What is left to do with a piece of a shard, on any thread: text → record batch.
 class BlockTask {
  public:
   virtual ~BlockTask() = default;
-  /// Null: nothing to write.
-  virtual Result<std::shared_ptr<arrow::RecordBatch>> Run() = 0;
+  virtual Result<Batches> Run() = 0;
 };
 
 /// Reads one shard from its start. One thread at a time, not always the same.
@@ -32,7 +37,7 @@ class ShardReader {
 class BatchSink {
  public:
   virtual ~BatchSink() = default;
-  virtual Status Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) = 0;
+  virtual Status Write(int64_t shard, const Batches& batches) = 0;
   /// After the last batch of a shard, also where there was none.
   virtual Status Finish(int64_t shard) = 0;
 };

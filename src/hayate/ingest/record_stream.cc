@@ -1,5 +1,6 @@
 #include "hayate/ingest/record_stream.h"
 
+#include <arrow/table.h>
 #include <arrow/type.h>
 
 #include <algorithm>
@@ -26,11 +27,12 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 // room.
 class BatchQueue : public BatchSink {
  public:
-  Status Write(int64_t, const BatchPtr& batch) override {
+  Status Write(int64_t, const Batches& batches) override {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [&] { return stopped_ || batches_.size() < kMostWaiting; });
     if (stopped_) return Fail(Fault::kInterrupted, "the stream was closed");
-    batches_.push_back(batch);
+    if (batches.rows != nullptr) batches_.push_back(batches.rows);
+    if (batches.put_aside != nullptr) put_aside_.push_back(batches.put_aside);
     changed_.notify_all();
     return Status::OK();
   }
@@ -50,6 +52,11 @@ class BatchQueue : public BatchSink {
     batches_.pop_front();
     changed_.notify_all();
     return batch;
+  }
+
+  arrow::RecordBatchVector put_aside() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return put_aside_;
   }
 
   void End(Status outcome) {
@@ -76,18 +83,19 @@ class BatchQueue : public BatchSink {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<BatchPtr> batches_;
+  arrow::RecordBatchVector put_aside_;
   Status outcome_;
   bool ended_ = false;
   bool stopped_ = false;
 };
 
-class RecordStream : public arrow::RecordBatchReader {
+class CsvStream : public RecordStream {
  public:
-  RecordStream(std::vector<source::Object> objects, IngestOptions options)
+  CsvStream(std::vector<source::Object> objects, IngestOptions options)
       : objects_(std::move(objects)),
         options_(std::move(options)),
         meter_(options_, /*bytes_total=*/0, static_cast<int64_t>(objects_.size())) {}
-  ~RecordStream() override { static_cast<void>(Close()); }
+  ~CsvStream() override { static_cast<void>(Close()); }
 
   Status Open() {
     ARROW_RETURN_NOT_OK(CheckInput(objects_, options_));
@@ -108,6 +116,16 @@ class RecordStream : public arrow::RecordBatchReader {
       }
     }
     return queue_.Take().Value(batch);
+  }
+
+  Result<std::shared_ptr<arrow::Table>> PutAside() override {
+    return arrow::Table::FromRecordBatches(QuarantineSchema(), queue_.put_aside());
+  }
+
+  std::vector<std::string> Warnings() override {
+    std::vector<std::string> warnings = source_->rejected()->Warnings(options_.csv.on_error);
+    if (!source_->found().empty()) warnings.insert(warnings.begin(), source_->found());
+    return warnings;
   }
 
   Status Close() override {
@@ -142,9 +160,9 @@ class RecordStream : public arrow::RecordBatchReader {
 
 }  // namespace
 
-Result<std::shared_ptr<arrow::RecordBatchReader>> OpenRecordStream(
-    std::vector<source::Object> objects, IngestOptions options) {
-  auto stream = std::make_shared<RecordStream>(std::move(objects), std::move(options));
+Result<std::shared_ptr<RecordStream>> OpenRecordStream(std::vector<source::Object> objects,
+                                                       IngestOptions options) {
+  auto stream = std::make_shared<CsvStream>(std::move(objects), std::move(options));
   ARROW_RETURN_NOT_OK(stream->Open());
   return stream;
 }

@@ -31,8 +31,7 @@ TEST(RecordStream, GivesWhatATableHoldsForAnyThreadsAndBlocks) {
   TestFiles files;
   AddShards(&files, {2, 500, 0, 1, 900, 30, 1, 1, 1, 400});
   IngestOptions options;
-  std::vector<std::string> warnings;
-  const auto table = IngestToTable(files.Objects(), options, &warnings).ValueOrDie();
+  const auto table = IngestToTable(files.Objects(), options).ValueOrDie().rows;
   for (const int threads : {1, 2, 3, 8}) {
     for (const int64_t block_bytes : {1, 100, 5000, 1 << 20}) {
       options.threads = threads;

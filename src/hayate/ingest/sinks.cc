@@ -1,10 +1,13 @@
 #include "hayate/ingest/sinks.h"
 
+#include <arrow/array/array_dict.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 
 #include <utility>
+
+#include "hayate/ingest/quarantine.h"
 
 namespace hayate::ingest {
 
@@ -14,26 +17,36 @@ Status PartsSink::Begin(std::shared_ptr<arrow::Schema> schema) {
   return Status::OK();
 }
 
-Result<frame::PartWriter*> PartsSink::WriterOf(int64_t shard) {
+Result<PartsSink::Writers*> PartsSink::WritersOf(int64_t shard) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = writers_.find(shard);
-    if (found != writers_.end()) return found->second.get();
+    if (found != writers_.end()) return &found->second;
   }
-  ARROW_ASSIGN_OR_RAISE(auto writer, frame::PartWriter::Make(dir_, shard, schema_));
+  Writers writers;
+  ARROW_ASSIGN_OR_RAISE(writers.rows, frame::PartWriter::Make(dir_, shard, schema_));
+  if (puts_aside_) {
+    ARROW_ASSIGN_OR_RAISE(writers.put_aside, frame::PartWriter::Make(dir_ + "/" + kQuarantineFolder,
+                                                                     shard, QuarantineSchema()));
+  }
   const std::lock_guard<std::mutex> lock(mutex_);
-  return writers_.emplace(shard, std::move(writer)).first->second.get();
+  return &writers_.emplace(shard, std::move(writers)).first->second;
 }
 
-Status PartsSink::Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) {
-  ARROW_ASSIGN_OR_RAISE(frame::PartWriter* const writer, WriterOf(shard));
-  return writer->Write(*batch);
+Status PartsSink::Write(int64_t shard, const Batches& batches) {
+  ARROW_ASSIGN_OR_RAISE(Writers* const writers, WritersOf(shard));
+  if (batches.put_aside != nullptr) {
+    ARROW_RETURN_NOT_OK(writers->put_aside->Write(*batches.put_aside));
+  }
+  return batches.rows == nullptr ? Status::OK() : writers->rows->Write(*batches.rows);
 }
 
+// What was put aside first: a part that is kept never lacks it.
 Status PartsSink::Finish(int64_t shard) {
-  ARROW_ASSIGN_OR_RAISE(frame::PartWriter* const writer, WriterOf(shard));
-  writer->set_resume(resume_of_(shard));
-  ARROW_RETURN_NOT_OK(writer->Finish().status());
+  ARROW_ASSIGN_OR_RAISE(Writers* const writers, WritersOf(shard));
+  if (writers->put_aside != nullptr) ARROW_RETURN_NOT_OK(writers->put_aside->Finish().status());
+  writers->rows->set_resume(resume_of_(shard));
+  ARROW_RETURN_NOT_OK(writers->rows->Finish().status());
   const std::lock_guard<std::mutex> lock(mutex_);
   writers_.erase(shard);
   return Status::OK();
@@ -41,13 +54,15 @@ Status PartsSink::Finish(int64_t shard) {
 
 Status TableSink::Begin(std::shared_ptr<arrow::Schema> schema) {
   batches_.clear();
+  put_aside_.clear();
   schema_ = std::move(schema);
   return Status::OK();
 }
 
-Status TableSink::Write(int64_t shard, const std::shared_ptr<arrow::RecordBatch>& batch) {
+Status TableSink::Write(int64_t shard, const Batches& batches) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  batches_[shard].push_back(batch);
+  if (batches.rows != nullptr) batches_[shard].push_back(batches.rows);
+  if (batches.put_aside != nullptr) put_aside_[shard].push_back(batches.put_aside);
   return Status::OK();
 }
 
@@ -79,7 +94,18 @@ Result<std::shared_ptr<arrow::Table>> TableSink::ToTable() const {
     }
   }
   ARROW_RETURN_NOT_OK(join());
-  return arrow::Table::FromRecordBatches(schema_, all);
+  ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(schema_, all));
+  // Blocks have dictionaries of their own; nothing is copied where there are none.
+  return arrow::DictionaryUnifier::UnifyTable(*table);
+}
+
+Result<std::shared_ptr<arrow::Table>> TableSink::PutAside() const {
+  arrow::RecordBatchVector all;
+  for (const auto& [shard, batches] : put_aside_) {
+    all.insert(all.end(), batches.begin(), batches.end());
+  }
+  ARROW_ASSIGN_OR_RAISE(auto table, arrow::Table::FromRecordBatches(QuarantineSchema(), all));
+  return table->CombineChunks();
 }
 
 }  // namespace hayate::ingest

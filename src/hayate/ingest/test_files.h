@@ -1,13 +1,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <isa-l/igzip_lib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "hayate/inflate/test_gzip.h"
 #include "hayate/source/source.h"
 
 namespace hayate::ingest {
@@ -32,19 +32,7 @@ class TestFiles {
     names_.push_back(Path(name));
   }
 
-  static std::string Gzip(const std::string& text) {
-    isal_zstream stream{};
-    isal_deflate_stateless_init(&stream);
-    std::string out(text.size() + text.size() / 8 + 1024, '\0');
-    stream.next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uint32_t>(text.size());
-    stream.next_out = reinterpret_cast<uint8_t*>(out.data());
-    stream.avail_out = static_cast<uint32_t>(out.size());
-    stream.gzip_flag = IGZIP_GZIP;
-    EXPECT_EQ(isal_deflate_stateless(&stream), COMP_OK);
-    out.resize(stream.total_out);
-    return out;
-  }
+  static std::string Gzip(const std::string& text) { return inflate::GzipOf(text); }
 
   std::vector<source::Object> Objects() const {
     return source::List(names_, dir_.string()).ValueOrDie();
