@@ -22,6 +22,7 @@ void AddGc(CLI::App* app, Action* action);
 void AddShow(CLI::App* app, Action* action);
 void AddVerify(CLI::App* app, Action* action);
 void AddWorker(CLI::App* app, Action* action);
+void AddDoctor(CLI::App* app, Action* action);
 void AddPool(CLI::App* app, Action* action);
 
 /// The exit code of what ended with `status`: 128 + `signal` if that signal (0: none) ended it.

@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include "hayate/base/file.h"
 #include "hayate/base/hash.h"
@@ -14,6 +16,7 @@
 #include "hayate/frame/reader.h"
 #include "hayate/frame/writer.h"
 #include "hayate/ingest/ingest.h"
+#include "hayate/ingest/quarantine.h"
 #include "hayate/output/output.h"
 #include "hayate/source/source.h"
 
@@ -25,7 +28,13 @@ namespace fs = std::filesystem;
 struct ConvertArguments {
   std::vector<std::string> paths;  // IN…, OUT
   std::vector<std::string> schema;
-  std::string delimiter = ",";
+  // Options of CSV by name, as in a job's description; those that are given.
+  std::map<std::string, std::optional<std::string>> csv;
+  std::optional<int64_t> skip_rows;
+  std::vector<std::string> null_values;
+  bool no_header = false;
+  bool detect = false;
+  std::string bad_rows;
   int threads = 0;
 };
 
@@ -58,16 +67,100 @@ bool IsArrow(const std::string& path) {
 
 bool IsFrameOut(const std::string& out) { return !output::FormatOfPath(out).ok(); }
 
-Result<csv::ReadOptions> CsvOptions(const ConvertArguments& arguments) {
-  csv::ReadOptions options;
-  if (arguments.delimiter.size() != 1) {
-    return Fail(Fault::kUsage, "--delimiter has to be one character", {}, "Give one, as ';'.");
+// The first of these options of CSV that is given; empty if none is.
+std::string FirstGiven(const ConvertArguments& arguments, const std::set<std::string>& names) {
+  std::map<std::string, bool> given = {{"schema", !arguments.schema.empty()},
+                                       {"skip_rows", arguments.skip_rows.has_value()},
+                                       {"null_value", !arguments.null_values.empty()},
+                                       {"no_header", arguments.no_header},
+                                       {"detect", arguments.detect},
+                                       {"bad_rows", !arguments.bad_rows.empty()}};
+  for (const auto& [name, value] : arguments.csv) given[name] = value.has_value();
+  for (const auto& [name, is_given] : given) {
+    if (!is_given || (!names.empty() && !names.contains(name))) continue;
+    std::string option = "--" + name;
+    std::replace(option.begin(), option.end(), '_', '-');
+    return option;
   }
-  options.delimiter = arguments.delimiter.front();
+  return "";
+}
+
+// What is no CSV is read as it is.
+Status RefuseCsvOptions(const ConvertArguments& arguments, const std::string& object) {
+  const std::string option = FirstGiven(arguments, {});
+  if (option.empty()) return Status::OK();
+  return Fail(Fault::kUsage, option + " is about reading CSV, and this is none", {.object = object},
+              "Leave it out.");
+}
+
+Result<csv::ReadOptions> CsvOptions(const ConvertArguments& arguments) {
+  const std::string found = FirstGiven(arguments, {"delimiter", "quote_char", "escape_char",
+                                                   "comment_prefix", "skip_rows", "no_header"});
+  if (arguments.detect && !found.empty()) {
+    return Fail(Fault::kUsage, found + " is given beside --detect, which finds it", {},
+                "Leave out one of them.");
+  }
+  Json given = Json::object();
+  for (const auto& [name, value] : arguments.csv) {
+    if (value) given[name] = *value;
+  }
+  if (arguments.skip_rows) given["skip_rows"] = *arguments.skip_rows;
+  if (!arguments.null_values.empty()) given["null_values"] = arguments.null_values;
+  if (arguments.no_header) given["header"] = false;
+  if (arguments.detect) given["detect"] = true;
+  ARROW_ASSIGN_OR_RAISE(csv::ReadOptions options,
+                        csv::ReadOptionsFromJson(given, "the command line"));
   ARROW_ASSIGN_OR_RAISE(const auto schema, ParsePairs("--schema", arguments.schema));
+  if (schema.size() != arguments.schema.size()) {
+    return Fail(Fault::kUsage, "--schema is given twice for one column", {},
+                "Leave out one of them.");
+  }
   options.schema = schema;
   ARROW_RETURN_NOT_OK(options.Validate());
   return options;
+}
+
+// Rows that are put aside need a place: in the frame, or a file.
+Status CheckBadRows(const ConvertArguments& arguments, bool to_frame) {
+  const bool puts_aside = arguments.csv.at("on_error") == "quarantine";
+  const bool has_file = !arguments.bad_rows.empty();
+  if (puts_aside && !to_frame && !has_file) {
+    return Fail(Fault::kUsage, "rows are to be put aside, and nothing says where", {},
+                "Give a file by --bad-rows bad.csv (or .parquet, .arrow).");
+  }
+  if (has_file && !puts_aside) {
+    return Fail(Fault::kUsage, "--bad-rows is given, and no rows are put aside", {},
+                "Say --on-error quarantine.");
+  }
+  return has_file ? output::FormatOfPath(arguments.bad_rows).status() : Status::OK();
+}
+
+// Nothing is written over what holds rows that the output does not have.
+Status CheckTargets(const ConvertArguments& arguments, const std::vector<source::Object>& objects,
+                    const std::string& out) {
+  if (arguments.csv.at("on_error").value_or("fail") == "fail") return Status::OK();
+  const auto place_of = [](const std::string& path) {
+    std::error_code error;
+    return fs::weakly_canonical(fs::absolute(path), error);
+  };
+  const fs::path target = place_of(out);
+  const fs::path bad_rows = arguments.bad_rows.empty() ? fs::path() : place_of(arguments.bad_rows);
+  if (bad_rows == target) {
+    return Fail(Fault::kUsage, "--bad-rows names what the other rows are written to",
+                {.object = out}, "Name another file.");
+  }
+  for (const source::Object& object : objects) {
+    const fs::path read = place_of(object.uri);
+    if (bad_rows == read) {
+      return Fail(Fault::kUsage, "--bad-rows names a file that is read", {.object = object.uri},
+                  "Name another file.");
+    }
+    if (target == read) {
+      return Fail(Fault::kUsage, "a file that is read would be replaced by fewer rows",
+                  {.object = object.uri}, "Name another file to write to.");
+    }
+  }
+  return Status::OK();
 }
 
 Status Commit(const std::string& dir, const std::string& name, bool durable,
@@ -106,12 +199,15 @@ Status ReadArrow(const std::vector<source::Object>& objects, bool is_result,
 }
 
 // IN… as a committed frame in `dir`.
-Status ReadInputs(const ConvertArguments& arguments, const std::vector<std::string>& inputs,
+Status ReadInputs(const ConvertArguments& arguments, const std::vector<source::Object>& objects,
                   bool is_result, int threads, const std::string& dir) {
-  ARROW_ASSIGN_OR_RAISE(const auto objects, source::List(inputs, fs::current_path().string()));
   const std::string name = fs::path(objects.front().uri).filename().string();
   const auto arrow = std::count_if(objects.begin(), objects.end(),
                                    [](const auto& object) { return IsArrow(object.uri); });
+  for (const source::Object& object : objects) {
+    if (!IsArrow(object.uri) && !object.uri.ends_with(".parquet")) continue;
+    ARROW_RETURN_NOT_OK(RefuseCsvOptions(arguments, object.uri));
+  }
   if (arrow == static_cast<int64_t>(objects.size())) {
     ARROW_RETURN_NOT_OK(ReadArrow(objects, is_result, dir));
     return Commit(dir, name, is_result, {});
@@ -126,6 +222,7 @@ Status ReadInputs(const ConvertArguments& arguments, const std::vector<std::stri
   options.allow_empty = true;
   options.progress = [](const ingest::IngestProgress&) { return g_interrupted == 0; };
   ARROW_ASSIGN_OR_RAISE(const auto ingested, ingest::IngestToParts(objects, options, dir));
+  ARROW_RETURN_NOT_OK(ingest::CommitQuarantine(dir, HashText(name), is_result).status());
   return Commit(dir, name, is_result, ingested.warnings);
 }
 
@@ -174,9 +271,19 @@ Status Convert(const ConvertArguments& arguments) {
     return Fail(Fault::kUsage, "there is no such folder", {.object = folder},
                 "Make it first: mkdir -p " + folder);
   }
-  if (from_frame) return Write(inputs.front(), out, threads);
+  if (from_frame) {
+    ARROW_RETURN_NOT_OK(RefuseCsvOptions(arguments, inputs.front()));
+    return Write(inputs.front(), out, threads);
+  }
+  ARROW_RETURN_NOT_OK(CheckBadRows(arguments, to_frame));
+  ARROW_ASSIGN_OR_RAISE(const auto objects, source::List(inputs, fs::current_path().string()));
+  ARROW_RETURN_NOT_OK(CheckTargets(arguments, objects, out));
   const ScratchFolder scratch(out);
-  ARROW_RETURN_NOT_OK(ReadInputs(arguments, inputs, to_frame, threads, scratch.path()));
+  ARROW_RETURN_NOT_OK(ReadInputs(arguments, objects, to_frame, threads, scratch.path()));
+  if (!arguments.bad_rows.empty()) {
+    const std::string bad_rows = (fs::path(scratch.path()) / ingest::kQuarantineFolder).string();
+    ARROW_RETURN_NOT_OK(Write(bad_rows, arguments.bad_rows, threads));
+  }
   return to_frame ? MakeFrame(scratch.path(), out) : Write(scratch.path(), out, threads);
 }
 
@@ -197,21 +304,55 @@ int ConvertCommand(const ConvertArguments& arguments) {
 
 }  // namespace
 
+namespace {
+
+void AddCsvOptions(CLI::App* command, ConvertArguments* arguments) {
+  const auto add = [&](const char* name, const char* option, const char* help) {
+    command->add_option(name, arguments->csv[option], help);
+  };
+  add("--delimiter", "delimiter", "Of CSV (default: a comma)");
+  add("--quote-char", "quote_char", "Of CSV; '' if quotes are text (default: \")");
+  add("--escape-char", "escape_char", "Makes the next character text (default: none)");
+  add("--comment-prefix", "comment_prefix", "Lines of CSV that begin with it are left out");
+  command->add_option("--skip-rows", arguments->skip_rows, "Lines to leave out before the header");
+  command->add_flag("--no-header", arguments->no_header, "The columns are column_1, column_2, ...");
+  command->add_flag("--detect", arguments->detect,
+                    "Find delimiter, quote, escape, header and preamble, and say what was found");
+  command
+      ->add_option("--null-value", arguments->null_values,
+                   "Unquoted spelling of null, repeated (default: nothing)")
+      ->take_all()
+      ->allow_extra_args(false);
+  add("--encoding", "encoding", "Of CSV, as utf-8, latin-1, utf-16, cp932 (default: utf-8)");
+  add("--decimal-point", "decimal_point", "Of numbers (default: .)");
+  add("--thousands", "thousands", "Between groups of three digits (default: none)");
+  add("--on-error", "on_error",
+      "Of values and rows that cannot be read: fail, null, quarantine (default: fail)");
+  command
+      ->add_option("--bad-rows", arguments->bad_rows,
+                   "Where to write those in quarantine (a frame keeps them itself)")
+      ->type_name("FILE");
+}
+
+}  // namespace
+
 void AddConvert(CLI::App* app, Action* action) {
   auto arguments = std::make_shared<ConvertArguments>();
   CLI::App* command = app->add_subcommand(
       "convert", "Convert between CSV, Parquet, Arrow files and frames, by extension");
   command
-      ->add_option("path", arguments->paths,
-                   "Files or globs to read (.csv, .csv.gz, .parquet, .arrow) or a frame's folder; "
-                   "last, what to write (.arrow, .parquet, .csv, .csv.gz; else a frame)")
+      ->add_option(
+          "path", arguments->paths,
+          "Files or globs to read (.csv, .csv.gz, .csv.zst, .csv.bz2, .parquet, .arrow) or a "
+          "frame's folder; "
+          "last, what to write (.arrow, .parquet, .csv, .csv.gz; else a frame)")
       ->required()
       ->type_name("IN... OUT");
   command->add_option("--schema", arguments->schema, "Type of a column of CSV, repeated")
       ->type_name("COLUMN=TYPE")
       ->take_all()
       ->allow_extra_args(false);
-  command->add_option("--delimiter", arguments->delimiter, "Of CSV (default: a comma)");
+  AddCsvOptions(command, arguments.get());
   command->add_option("-j,--jobs", arguments->threads, "Cores to use (default: all there are)")
       ->type_name("N")
       ->check(AtLeastOne());

@@ -31,6 +31,7 @@ int Run(int argc, char** argv) {
   hayate::cli::AddGc(&app, &action);
   hayate::cli::AddShow(&app, &action);
   hayate::cli::AddVerify(&app, &action);
+  hayate::cli::AddDoctor(&app, &action);
   hayate::cli::AddWorker(&app, &action);
   hayate::cli::AddPool(&app, &action);
   app.set_version_flag("--version", HAYATE_VERSION);

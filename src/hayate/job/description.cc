@@ -52,7 +52,13 @@ Result<Input> InputFromJson(const Json& json) {
 
 Status ReadSource(const Json& json, Node* node) {
   ARROW_ASSIGN_OR_RAISE(node->format, Member<std::string>(json, "format", kName));
-  ARROW_ASSIGN_OR_RAISE(node->paths, Member<std::vector<std::string>>(json, "paths", kName));
+  ARROW_ASSIGN_OR_RAISE(node->query, MemberOr<Json>(json, "query", Json()));
+  if (node->is_query()) {
+    ARROW_ASSIGN_OR_RAISE(node->key, Member<Json>(json, "key", kName));
+    ARROW_ASSIGN_OR_RAISE(node->rerun, MemberOr<std::string>(json, "rerun", ""));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(node->paths, Member<std::vector<std::string>>(json, "paths", kName));
+  }
   ARROW_ASSIGN_OR_RAISE(node->options, MemberOr<Json>(json, "options", Json::object()));
   ARROW_ASSIGN_OR_RAISE(node->allow_empty, MemberOr<bool>(json, "allow_empty", false));
   ARROW_ASSIGN_OR_RAISE(node->min_rows, MemberOr<int64_t>(json, "min_rows", 0));
@@ -181,6 +187,8 @@ Result<Description> DescriptionFromJson(const Json& json) {
     ARROW_ASSIGN_OR_RAISE(output.output, MemberOr<int64_t>(one, "output", 0));
     ARROW_ASSIGN_OR_RAISE(output.path, Member<std::string>(one, "path", kName));
     ARROW_ASSIGN_OR_RAISE(output.line, MemberOr<int64_t>(one, "line", 0));
+    ARROW_ASSIGN_OR_RAISE(output.load, MemberOr<Json>(one, "load", Json()));
+    ARROW_ASSIGN_OR_RAISE(output.state, MemberOr<std::string>(one, "state", ""));
     out.outputs.push_back(std::move(output));
   }
   return out;

@@ -50,6 +50,10 @@ struct Node {
   Json options = Json::object();
   bool allow_empty = false;
   int64_t min_rows = 0;
+  // Instead of paths, a query to a service, which a Python worker runs.
+  Json query;                 ///< what that worker is told; null: files
+  Json key = Json::object();  ///< component → what stands for it in the key
+  std::string rerun;          ///< why no earlier result counts; empty: one of the same key does
 
   // Stages.
   Mode mode = Mode::kOnce;
@@ -64,6 +68,7 @@ struct Node {
   Json code = Json::object();
 
   bool is_source() const { return kind == Kind::kSource; }
+  bool is_query() const { return !query.is_null(); }
   bool is_split() const { return mode != Mode::kOnce; }
   int64_t num_outputs() const;
   /// Name of output `index`'s frame: the node's, or "<node>.<output>" where there are several.
@@ -71,12 +76,15 @@ struct Node {
   bool Splits(const std::string& param) const;
 };
 
-/// A file that the job writes.
+/// A file or a table that the job writes.
 struct Output {
   std::string node;
   int64_t output = 0;
-  std::string path;
+  std::string path;  ///< of a table its URI
   int64_t line = 0;
+  Json load;          ///< what the Python worker that loads a table is told; null: a file
+  std::string state;  ///< what identifies the table's content as it is now; empty: there is none
+  bool is_load() const { return !load.is_null(); }
 };
 
 /// What the planner says of a job file (docs/formats/job.md).

@@ -11,6 +11,10 @@ namespace {
 // Longer values of parameters stand as a digest: the parts are shown to people.
 constexpr size_t kMaxShownBytes = 200;
 
+Json Semantics() {
+  return {{"ingest_semantics", ingest::kIngestSemantics}, {"frame_format", frame::kFrameFormat}};
+}
+
 Json Shown(const Json& value) {
   const std::string text = value.is_string() ? value.get<std::string>() : ToCanonicalText(value);
   if (text.size() > kMaxShownBytes) return Json(HashText(ToCanonicalText(value)));
@@ -62,11 +66,9 @@ Result<std::vector<FileRecord>> FilesFromJson(const Json& json, const std::strin
 }
 
 Json SourceKeyParts(const Node& node, const std::vector<FileRecord>& files) {
-  Json parts = {
-      {"format", node.format},
-      {"options", HashText(ToCanonicalText(node.options))},
-      {"semantics",
-       {{"ingest_semantics", ingest::kIngestSemantics}, {"frame_format", frame::kFrameFormat}}}};
+  Json parts = {{"format", node.format},
+                {"options", HashText(ToCanonicalText(node.options))},
+                {"semantics", Semantics()}};
   // The order of the files is the order of the rows.
   std::string order;
   for (const FileRecord& file : files) {
@@ -74,6 +76,13 @@ Json SourceKeyParts(const Node& node, const std::vector<FileRecord>& files) {
     order += file.name + "\n";
   }
   parts["files"] = HashText(order);
+  return parts;
+}
+
+Json QueryKeyParts(const Node& node) {
+  Json parts = node.key;
+  parts["format"] = node.format;
+  parts["semantics"] = Semantics();
   return parts;
 }
 

@@ -36,6 +36,9 @@ Result<std::vector<FileRecord>> FilesFromJson(const Json& json, const std::strin
 /// {"format", "options", "semantics", "file <name>"…}.
 Json SourceKeyParts(const Node& node, const std::vector<FileRecord>& files);
 
+/// Of a query: {"format", "semantics"} and what the description says of its key.
+Json QueryKeyParts(const Node& node);
+
 /// {"<code component>"…, "parameter <name>", "input <param>", "mode"}. `input_keys` are the keys of
 /// the nodes that the stage's inputs read, in that order; unused for values.
 Json StageKeyParts(const Node& node, const std::vector<std::string>& input_keys);

@@ -40,7 +40,9 @@ class Planner {
   Status Identify(int64_t index) {
     const Node& node = description_.nodes[At(index)];
     PlannedNode& planned = plan_.nodes[At(index)];
-    if (node.is_source()) {
+    if (node.is_query()) {
+      planned.key_parts = QueryKeyParts(node);
+    } else if (node.is_source()) {
       const std::string job_dir = std::filesystem::path(description_.job).parent_path().string();
       planned.listed_ns = NowNs();
       ARROW_ASSIGN_OR_RAISE(planned.files,
@@ -133,6 +135,10 @@ class Planner {
     ARROW_ASSIGN_OR_RAISE(planned.reason, Unfinished(index));
     if (!planned.reason.empty()) return Status::OK();
     const Node& node = description_.nodes[At(index)];
+    if (!node.rerun.empty()) {
+      planned.reason = node.rerun;
+      return Status::OK();
+    }
     ARROW_ASSIGN_OR_RAISE(const auto newest, store_.Newest(node.FrameName(0)));
     if (!newest) {
       planned.reason = "never ran";
@@ -152,7 +158,8 @@ class Planner {
   Result<std::string> Unfinished(int64_t index) const {
     const Node& node = description_.nodes[At(index)];
     const PlannedNode& planned = plan_.nodes[At(index)];
-    if (planned.manifests.front()) return std::string();
+    // What a query has left is of no use: it begins anew.
+    if (planned.manifests.front() || node.is_query()) return std::string();
     ARROW_ASSIGN_OR_RAISE(const auto finished, frame::FinishedParts(planned.dirs.front()));
     ARROW_ASSIGN_OR_RAISE(const auto unchecked, frame::UncheckedParts(planned.dirs.front()));
     const size_t parts = finished.size() + unchecked.size();

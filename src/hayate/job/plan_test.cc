@@ -245,5 +245,24 @@ TEST(CountTasksTest, TwoSplitInputsCountTogether) {
   EXPECT_GT(CountTasks(node, {&big, &big}), CountTasks(node, {&big}));
 }
 
+TEST_F(PlanTest, AQueryRunsAgainWhenItsKeyChangesOrNoResultCounts) {
+  Json& node = job_["nodes"][0];
+  node = {{"kind", "source"},
+          {"name", "clicks"},
+          {"format", "bigquery"},
+          {"query", {{"sql", "SELECT * FROM shop.clicks"}}},
+          {"key", {{"SQL", std::string(32, '5')}, {"table shop.clicks", "of 01:00"}}},
+          {"line", 8}};
+  EXPECT_EQ(Reasons()[0], "never ran");
+  RunAll();
+  EXPECT_EQ(Make()->CountToRun(), 0);
+  node["key"]["table shop.clicks"] = "of 02:00";
+  EXPECT_EQ(Reasons()[0], "table shop.clicks: of 01:00 → of 02:00");
+  EXPECT_EQ(Reasons()[1], "its input clicks changed");
+  node["rerun"] = "the SQL has CURRENT_DATE";
+  node["key"]["run"] = "1";
+  EXPECT_EQ(Reasons()[0], "the SQL has CURRENT_DATE");
+}
+
 }  // namespace
 }  // namespace hayate::job

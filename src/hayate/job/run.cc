@@ -46,7 +46,7 @@ const char* StateName(PlannedNode::State state) {
 Status CheckOutputs(const Description& description, const Plan& plan) {
   for (const Output& output : description.outputs) {
     const PlannedNode& node = plan.nodes[At(description.Find(output.node))];
-    if (node.state == PlannedNode::State::kUnused) continue;
+    if (node.state == PlannedNode::State::kUnused || output.is_load()) continue;
     ARROW_RETURN_NOT_OK(output::FormatOfPath(output.path).status());
     std::error_code ignored;
     if (std::filesystem::is_directory(output.path, ignored)) {
@@ -217,7 +217,7 @@ class Run {
   // What workers that were ended or died have left in the user's folders.
   void RemoveHalfOutputs() {
     for (const Output& output : description_.outputs) {
-      if (!PathExists(ParentFolder(output.path))) continue;
+      if (output.is_load() || !PathExists(ParentFolder(output.path))) continue;
       const Status removed = RemoveTemporaries(output.path);
       if (!removed.ok()) Warn(removed.message());
     }

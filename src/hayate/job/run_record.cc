@@ -30,6 +30,7 @@ Json ToJson(const NodeRecord& node) {
           {"kind", node.kind},
           {"state", node.state},
           {"reason", node.reason},
+          {"note", node.note},
           {"tasks", node.tasks},
           {"tasks_kept", node.tasks_kept},
           {"start_s", node.start_s < 0 ? Json() : Json(node.start_s)},

@@ -26,6 +26,7 @@ struct NodeRecord {
   int64_t max_rss_bytes = 0;
   int64_t rows = -1;  ///< of its result where that is a table
   int64_t bytes = -1;
+  std::string note;  ///< what a service did for it and billed; empty where none did anything
 
   double wall_s() const { return start_s < 0 ? 0 : end_s - start_s; }
 };

@@ -82,10 +82,71 @@ Status OnIngested(RunState* state, int64_t index) {
   return Status::OK();
 }
 
+std::function<void(const Json&)> ShowProgress(RunState* state, int64_t index) {
+  return [state, index](const Json& at) {
+    observe::StageState& now = state->progress[static_cast<size_t>(index)];
+    now.rows = at.value("rows", now.rows);
+    now.bytes_read = at.value("bytes_read", now.bytes_read);
+    now.bytes_total = at.value("bytes_total", now.bytes_total);
+    now.text_bytes = at.value("text_bytes", now.text_bytes);
+  };
+}
+
+// A Python worker asks the service and leaves the parts; a native one commits them.
+Status StartQuery(RunState* state, int64_t index) {
+  const Node& node = state->node(index);
+  PlannedNode& planned = state->planned(index);
+  const std::string& dir = planned.dirs.front();
+  // No part of another attempt may stay beside those of this one.
+  ARROW_RETURN_NOT_OK(frame::ClearFrame(dir));
+
+  Task task;
+  task.start = worker::Start::kExec;
+  task.message = {{"type", "task"},
+                  {"kind", "query"},
+                  {"stage", node.name},
+                  {"format", node.format},
+                  {"query", node.query},
+                  {"dir", dir},
+                  {"allow_empty", node.allow_empty}};
+  task.node = node.name;
+  task.priority = state->priority[static_cast<size_t>(index)];
+  task.max_slots = state->scheduler->slots();
+  task.on_progress = ShowProgress(state, index);
+  task.on_done = [state, index](const Json& done) {
+    const Node& node = state->node(index);
+    const PlannedNode& planned = state->planned(index);
+    const Json result = done.value("result", Json::object());
+    if (NodeRecord* record = state->record->Find(node.name)) {
+      record->note = result.value("note", "");
+    }
+    Task commit;
+    commit.message = {{"type", "task"}, {"kind", "commit"}, {"stage", node.name}};
+    commit.message["dir"] = planned.dirs.front();
+    commit.message["commit"] = CommitMessage(node.name, planned.key, planned.key_parts,
+                                             result.value("parts", int64_t{-1}));
+    commit.message["commit"]["min_rows"] = node.min_rows;
+    commit.message["commit"]["extra"] = {{"query", result.value("summary", Json::object())}};
+    commit.node = node.name;
+    commit.priority = state->priority[static_cast<size_t>(index)];
+    commit.brief = true;
+    commit.on_done = [state, index](const Json&) {
+      ARROW_RETURN_NOT_OK(TakeCommitted(state, index));
+      AddSyncs(state, index);
+      return Status::OK();
+    };
+    state->scheduler->Add(std::move(commit));
+    return Status::OK();
+  };
+  state->scheduler->Add(std::move(task));
+  return Status::OK();
+}
+
 }  // namespace
 
 Status StartSource(RunState* state, int64_t index) {
   const Node& node = state->node(index);
+  if (node.is_query()) return StartQuery(state, index);
   PlannedNode& planned = state->planned(index);
   const std::string& dir = planned.dirs.front();
   int64_t bytes = 0;
@@ -119,13 +180,7 @@ Status StartSource(RunState* state, int64_t index) {
   task.brief = task.max_slots == 1;
   observe::StageState& progress = state->progress[static_cast<size_t>(index)];
   progress.bytes_total = bytes;
-  task.on_progress = [state, index](const Json& at) {
-    observe::StageState& now = state->progress[static_cast<size_t>(index)];
-    now.rows = at.value("rows", now.rows);
-    now.bytes_read = at.value("bytes_read", now.bytes_read);
-    now.bytes_total = at.value("bytes_total", now.bytes_total);
-    now.text_bytes = at.value("text_bytes", now.text_bytes);
-  };
+  task.on_progress = ShowProgress(state, index);
   task.on_done = [state, index](const Json&) { return OnIngested(state, index); };
   state->scheduler->Add(std::move(task));
   return Status::OK();

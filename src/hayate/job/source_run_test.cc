@@ -1,5 +1,6 @@
 #include <deque>
 
+#include "hayate/frame/test_data_internal.h"
 #include "hayate/job/run_state.h"
 #include "hayate/job/test_job_internal.h"
 
@@ -24,11 +25,17 @@ class ReadingPool : public TaskPool {
     const std::string kind = task["kind"];
     before_(kind);
     Json result = Json::object();
-    if (kind == "ingest") {
+    tasks.push_back(task);
+    if (kind == "load") {
+      result = {{"rows", 1}, {"bytes", 2}, {"state", "as written"}};
+    } else if (kind == "query") {
+      result = {{"parts", 2}, {"note", "10 bytes billed"}, {"summary", {{"bytes_billed", 10}}}};
+    } else if (kind == "ingest" || kind == "commit") {
       frame::Manifest manifest;
       manifest.name = task["commit"]["name"];
       manifest.key = task["commit"]["key"];
       manifest.extra = task["commit"]["extra"];
+      manifest.schema = frame::LabelledBatch({1}, 1)->schema();
       std::filesystem::create_directories(task["dir"].get<std::string>());
       ARROW_RETURN_NOT_OK(frame::WriteManifest(task["dir"], manifest));
     } else if (kind == "checksum") {
@@ -46,6 +53,8 @@ class ReadingPool : public TaskPool {
   worker::TaskUse UseOf(int64_t) override { return {}; }
   void End(int64_t, std::string, std::string) override {}
   bool RetireIdle() override { return false; }
+
+  std::vector<Json> tasks;  ///< that have ended
 
  private:
   std::function<void(const std::string&)> before_;
@@ -102,16 +111,22 @@ class SourceRunTest : public InFolder {
     state.priority = {0};
     state.on_warning = [&](const std::string&) { ++warnings; };
     state.on_finished = [](int64_t) {};
-    state.on_committed = [](int64_t) { return Status::OK(); };
-    EXPECT_TRUE(StartSource(&state, 0).ok());
+    state.on_committed = [&](int64_t node) { return StartOutputs(&state, node); };
+    if (plan.nodes[0].committed()) {
+      EXPECT_TRUE(StartOutputs(&state, 0).ok());
+    } else {
+      EXPECT_TRUE(StartSource(&state, 0).ok());
+    }
     const Status status = scheduler.Run();
     EXPECT_TRUE(status.ok()) << status;
+    tasks_ = pool.tasks;
     return warnings;
   }
 
   Store store_{Path(".hayate")};
   Description description_;
   std::unique_ptr<Graph> graph_;
+  std::vector<Json> tasks_;
 };
 
 TEST_F(SourceRunTest, AFileThatIsOverwrittenAfterItWasReadIsReadAgain) {
@@ -134,6 +149,66 @@ TEST_F(SourceRunTest, AFileThatIsOnlyTouchedLaterIsKnownAgain) {
   std::filesystem::last_write_time(folder_ / "clicks.csv",
                                    std::filesystem::file_time_type::clock::now());
   EXPECT_EQ(MakePlan().CountToRun(), 0);
+}
+
+TEST_F(SourceRunTest, AQueryIsRunAndWhatItLeftIsCommitted) {
+  Json node = {{"kind", "source"},
+               {"name", "clicks"},
+               {"format", "bigquery"},
+               {"query", {{"sql", "SELECT 1"}}},
+               {"key", {{"sql", "SELECT 1"}}},
+               {"min_rows", 3},
+               {"line", 1}};
+  description_.nodes =
+      MustParse({{"job", Path("job.py")}, {"name", "job"}, {"python", "3.11"}, {"nodes", {node}}})
+          .nodes;
+  const std::string dir = MakePlan().nodes[0].dirs[0];
+  std::filesystem::create_directories(dir);
+  Write(std::filesystem::relative(dir + "/part-00007.arrow", folder_), "of an attempt before");
+  EXPECT_EQ(Run([](const std::string&) {}), 0);
+  ASSERT_EQ(tasks_.size(), 2u);
+  EXPECT_EQ(tasks_[0]["kind"], "query");
+  EXPECT_EQ(tasks_[0]["query"]["sql"], "SELECT 1");
+  EXPECT_EQ(tasks_[0]["dir"], dir);
+  EXPECT_EQ(tasks_[1]["kind"], "commit");
+  EXPECT_EQ(tasks_[1]["commit"]["expected_parts"], 2);
+  EXPECT_EQ(tasks_[1]["commit"]["min_rows"], 3);
+  EXPECT_EQ(tasks_[1]["commit"]["extra"]["query"]["bytes_billed"], 10);
+  EXPECT_FALSE(std::filesystem::exists(dir + "/part-00007.arrow"));
+  EXPECT_EQ(MakePlan().CountToRun(), 0);
+}
+
+TEST_F(SourceRunTest, ATableIsLoadedAgainOnlyIfItIsNotWhatWasWritten) {
+  struct Case {
+    const char* write;
+    const char* state;  // of the table when the second run begins
+    int loads;
+  };
+  for (const Case& one : {Case{"truncate", "as written", 1}, Case{"truncate", "of another", 2},
+                          Case{"truncate", "", 2}, Case{"append", "of another", 1}}) {
+    std::filesystem::remove_all(store_.OutputNote("bigquery://p.d.t"));
+    int loads = 0;
+    for (const bool again : {false, true}) {
+      Write("clicks.csv", "a\n1\n");
+      Json output = {{"node", "clicks"},
+                     {"output", 0},
+                     {"path", "bigquery://p.d.t"},
+                     {"load", {{"write", one.write}}},
+                     {"line", 2}};
+      if (again && *one.state != '\0') output["state"] = one.state;
+      description_.outputs =
+          MustParse(
+              {{"job", Path("job.py")}, {"name", "job"}, {"python", "3.11"}, {"outputs", {output}}})
+              .outputs;
+      Run([](const std::string&) {});
+      for (const Json& task : tasks_) {
+        if (task["kind"] != "load") continue;
+        ++loads;
+        EXPECT_EQ(task["load"]["write"], one.write);
+      }
+    }
+    EXPECT_EQ(loads, one.loads) << one.write << ", " << one.state;
+  }
 }
 
 }  // namespace

@@ -100,6 +100,9 @@ std::string FormatSummary(const RunRecord& record) {
     if (node.state != "unused") rows.push_back(NodeRow(node));
   }
   std::string text = Table(rows);
+  for (const NodeRecord& node : record.nodes) {
+    if (!node.note.empty()) text += "  " + node.name + ": " + node.note + "\n";
+  }
   for (const auto& [name, dir] : record.frames) {
     const std::string value = SmallValue(dir);
     if (!value.empty()) text += "  " + name + ": " + value + "\n";

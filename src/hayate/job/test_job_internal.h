@@ -15,17 +15,17 @@
 
 namespace hayate::job {
 
-/// A folder of its own for each test.
+/// A folder of its own for each test, there before the members of what derives from this.
 class InFolder : public testing::Test {
  protected:
-  void SetUp() override {
+  InFolder() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     folder_ = std::filesystem::path(testing::TempDir()) /
               (std::string("hayate-job-") + info->test_suite_name() + "-" + info->name() + "-" +
                std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  ~InFolder() override { std::filesystem::remove_all(folder_); }
 
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   std::string Write(const std::string& name, const std::string& text) const {

@@ -12,6 +12,7 @@
 #include "hayate/frame/reader.h"
 #include "hayate/frame/writer.h"
 #include "hayate/ingest/ingest.h"
+#include "hayate/ingest/quarantine.h"
 #include "hayate/output/output.h"
 #include "hayate/shuffle/shuffle.h"
 #include "hayate/source/source.h"
@@ -102,6 +103,13 @@ Result<NativeResult> RunIngest(const Json& task, ProgressSender* progress) {
   };
   ARROW_ASSIGN_OR_RAISE(ingest::IngestResult ingested,
                         ingest::IngestToParts(objects, options, dir));
+  ARROW_ASSIGN_OR_RAISE(const auto key, Member<std::string>(commit, "key", "a commit"));
+  ARROW_ASSIGN_OR_RAISE(const int64_t put_aside,
+                        ingest::CommitQuarantine(dir, key, /*durable=*/false));
+  if (put_aside > 0) {
+    ingested.warnings.push_back("to see what was put aside: hayate convert " + dir + "/" +
+                                ingest::kQuarantineFolder + " bad-rows.csv");
+  }
   return CommitFrame(dir, commit, std::move(ingested.warnings));
 }
 
@@ -170,6 +178,7 @@ Result<NativeResult> RunVerify(const Json& task, ProgressSender*) {
 
 Result<NativeResult> RunSync(const Json& task, ProgressSender*) {
   ARROW_ASSIGN_OR_RAISE(const auto dir, Member<std::string>(task, "frame", kTask));
+  ARROW_RETURN_NOT_OK(ingest::MakeQuarantineDurable(dir));
   ARROW_RETURN_NOT_OK(frame::MakeDurable(dir));
   return NativeResult{};
 }
