@@ -1,6 +1,7 @@
 #include <nanobind/nanobind.h>
 
 #include "arrow_table.h"
+#include "cloud.h"
 #include "frame.h"
 #include "ingest.h"
 #include "output.h"
@@ -10,6 +11,7 @@
 NB_MODULE(_core, module) {
   module.doc() = "The engine of hayate.";
   hayate::python::BindArrowTable(module);
+  hayate::python::BindCloud(module);
   hayate::python::BindFrame(module);
   hayate::python::BindIngest(module);
   hayate::python::BindOutput(module);

@@ -24,10 +24,11 @@ from hayate.errors import (
 )
 from hayate.parameters import param, today
 from hayate.run import result, run
-from hayate.sources import csv, parquet
+from hayate.sources import bigquery, csv, parquet
 
 if TYPE_CHECKING:
     from hayate.frames import Frame, load, save
+    from hayate.google.read import read_bigquery
     from hayate.pool import map
     from hayate.read import read_csv, read_parquet
     from hayate.stream import iter_csv
@@ -41,6 +42,7 @@ _LAZY = {
     "load": "hayate.frames",
     "save": "hayate.frames",
     "map": "hayate.pool",
+    "read_bigquery": "hayate.google.read",
     "read_csv": "hayate.read",
     "read_parquet": "hayate.read",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "Where",
     "WorkerDiedError",
     "__version__",
+    "bigquery",
     "csv",
     "iter_csv",
     "load",
@@ -65,6 +68,7 @@ __all__ = [
     "output",
     "param",
     "parquet",
+    "read_bigquery",
     "read_csv",
     "read_parquet",
     "result",

@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from hayate.errors import HayateError, UsageError
 from hayate.location import Location, caller
@@ -27,6 +27,7 @@ _ANNOTATIONS = {
     ("pyarrow", "Table"): "arrow",
     ("hayate", "Frame"): "frame",
 }
+_TABLE = "bigquery://"
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
@@ -123,19 +124,78 @@ def stage(
     return declare if function is None else declare(function)
 
 
-def output(target: Source | Stage[..., Any] | StageOutput | str, path: str) -> None:
-    """Declares a file that the job writes from a stage or source, when all has succeeded.
+def output(
+    target: Source | Stage[..., Any] | StageOutput | str,
+    path: str,
+    *,
+    staging: str | None = None,
+    write: Literal["truncate", "append"] = "truncate",
+    project: str | None = None,
+    location: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Declares a file or a table that the job writes from a stage or source once all has succeeded.
 
     Args:
         target: a stage, one of its outputs, a source, or the name of one.
         path: .arrow, .feather, .parquet, .csv or .csv.gz; relative to the job file; ``{day}`` is
-            filled in from the parameters.
+            filled in from the parameters. Or ``bigquery://project.dataset.table``, with
+            ``$20261124`` (or ``${day}``) for one partition: the table has all of the rows
+            afterwards, or is as before.
+        staging: of a table: gs://bucket/folder, for Parquet files on their way there.
+        write: of a table: whether the rows replace those that are there, or come to them, once.
+        project: that the load job runs in; by default that of the credentials.
+        location: of the dataset; by default BigQuery says it.
+        labels: of the load job.
 
     Raises:
         UsageError: the target is none of these, or the extension is not known.
     """
-    location = caller()
+    at = caller()
     path = str(path)
+    load = None
+    if path.startswith(_TABLE):
+        load = {
+            "staging": staging,
+            "write": write,
+            "project": project,
+            "location": location,
+            "labels": None if labels is None else dict(labels),
+        }
+        if not isinstance(staging, str):
+            raise UsageError(
+                f'the output "{path}" needs staging=, for the files on their way to the table',
+                at.where(),
+                'Write staging="gs://bucket/folder".',
+            )
+    else:
+        _check_file(path, at)
+        given = [
+            name
+            for name, value in (
+                ("staging", staging), ("project", project), ("location", location),
+                ("labels", labels), ("write", None if write == "truncate" else write),
+            )
+            if value is not None
+        ]  # fmt: skip
+        if given:
+            raise UsageError(
+                f'{given[0]}= is for tables, and "{path}" is a file',
+                at.where(),
+                'Take it out, or write to "bigquery://project.dataset.table".',
+            )
+    if isinstance(target, Stage):
+        target = _single_output(target, at)
+    if not isinstance(target, (Source, StageOutput, str)):
+        raise UsageError(
+            f"hy.output was given {target!r}",
+            at.where(),
+            "Give a stage, a source or its name.",
+        )
+    register(Output(target, path, at, load))
+
+
+def _check_file(path: str, location: Location) -> None:
     check_local(path, location)
     if not path.endswith(OUTPUT_EXTENSIONS):
         raise UsageError(
@@ -143,15 +203,6 @@ def output(target: Source | Stage[..., Any] | StageOutput | str, path: str) -> N
             location.where(),
             f"Let it end in {', '.join(OUTPUT_EXTENSIONS)}.",
         )
-    if isinstance(target, Stage):
-        target = _single_output(target, location)
-    if not isinstance(target, (Source, StageOutput, str)):
-        raise UsageError(
-            f"hy.output was given {target!r}",
-            location.where(),
-            "Give a stage, a source or its name.",
-        )
-    register(Output(target, path, location))
 
 
 def _make(

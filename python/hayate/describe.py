@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import datetime as dt
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hayate import values
 from hayate.code_key import CodeKeys
-from hayate.errors import UsageError
+from hayate.errors import HayateError, UsageError
 from hayate.job import Job
 from hayate.loading import is_installed, project_modules
+from hayate.location import Location
 from hayate.parameters import Param, name_of, type_of
 from hayate.paths import absolute, fill
-from hayate.sources import Source
-from hayate.stages import Constant, Stage, StageOutput
+from hayate.sources import Query, Source
+from hayate.stages import Constant, Output, Stage, StageOutput
 from hayate.syntax import imports
 
 _MODULES_OF_AS = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow"}
@@ -78,6 +81,8 @@ def parse_as_of(text: Any) -> dt.datetime | None:
 
 
 def _source(node: Source, given: dict[str, Any], directory: str) -> dict[str, Any]:
+    if isinstance(node, Query):
+        return _query(node, given)
     filled = [fill(path, given, node.location) for path in node.paths]
     return {
         "kind": "source",
@@ -85,6 +90,22 @@ def _source(node: Source, given: dict[str, Any], directory: str) -> dict[str, An
         "format": node.format,
         "paths": [absolute(path, directory, is_pattern=True) for path in filled],
         "options": node.options,
+        "allow_empty": node.allow_empty,
+        "min_rows": node.min_rows,
+        "line": node.location.line,
+    }
+
+
+def _query(node: Query, given: dict[str, Any]) -> dict[str, Any]:
+    from hayate.google import job_query
+
+    with _about(node.location, node.name):
+        described = job_query.describe(node, given)
+    return {
+        "kind": "source",
+        "name": node.name,
+        "format": node.format,
+        **described,
         "allow_empty": node.allow_empty,
         "min_rows": node.min_rows,
         "line": node.location.line,
@@ -149,7 +170,11 @@ def _outputs(job: Job, given: dict[str, Any]) -> list[dict[str, Any]]:
     lines: dict[str, str] = {}
     for declared, bound in job.graph.outputs:
         filled = fill(declared.path, given, declared.location)
-        path = absolute(filled, job.directory, is_pattern=False)
+        table: dict[str, Any] = {}
+        if declared.load is None:
+            path = absolute(filled, job.directory, is_pattern=False)
+        else:
+            path, table = _table(declared, declared.load, filled, given)
         if path in lines:
             raise UsageError(
                 f'two outputs are written to "{path}"; the other is at {lines[path]}',
@@ -157,8 +182,34 @@ def _outputs(job: Job, given: dict[str, Any]) -> list[dict[str, Any]]:
                 "Give each a path of its own.",
             )
         lines[path] = str(declared.location)
-        described.append({**_reference(bound), "path": path, "line": declared.location.line})
+        described.append(
+            {**_reference(bound), "path": path, **table, "line": declared.location.line}
+        )
     return described
+
+
+def _table(
+    declared: Output, options: Mapping[str, Any], path: str, given: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The URI of a table, and what else the description says of it."""
+    from hayate.google import load
+
+    staging = fill(options["staging"], given, declared.location)
+    with _about(declared.location, "the output"):
+        target = load.parse_target(path)
+        what = load.Load(**{**options, "table": str(target), "staging": staging})
+        state = load.table_state(what)
+    return target.uri, {"load": what.to_json(), **({} if state is None else {"state": state})}
+
+
+@contextlib.contextmanager
+def _about(location: Location, name: str) -> Iterator[None]:
+    """Errors of a service's part of the job get the place in the job file that leads to them."""
+    try:
+        yield
+    except HayateError as error:
+        said = f"{error.where}: {error.what}" if error.where.object else error.what
+        raise type(error)(f"{name}: {said}", location.where(), error.fix) from None
 
 
 def _preload(job: Job, keys: CodeKeys) -> list[str]:

@@ -86,6 +86,15 @@ class Frame:
         return self._manifest is not None and self._partition is None and self._range is None
 
     @property
+    def quarantine(self) -> Frame | None:
+        """The rows of CSV that ``on_error="quarantine"`` put aside while this frame was made: with
+        the columns object, row, line, column, reason and text. None where nothing is put aside."""
+        path = os.path.join(self.path, "quarantine")
+        if not self.is_whole_directory or not os.path.exists(os.path.join(path, "frame.json")):
+            return None
+        return Frame(path, folder=self._folder)
+
+    @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; the metadata holds pandas' own, if any."""
         if self._manifest is not None and self._manifest.schema is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import warnings as python_warnings
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Unpack
 
 import pyarrow as pa
 
 from hayate import _core
 from hayate.convert import As, as_form, check_as
+from hayate.csv_options import CsvOptions
 from hayate.frames import Frame
+from hayate.progress import Progress
 from hayate.registry import collecting
 from hayate.sources import PathLike, Source, csv, parquet
 from hayate.temporary import TemporaryFolder
@@ -21,59 +23,41 @@ from hayate.temporary import TemporaryFolder
 def read_csv(
     paths: PathLike | Iterable[PathLike],
     *,
-    schema: Mapping[str, str] | None = None,
-    columns: Iterable[str] | None = None,
-    null_values: str | Iterable[str] | None = None,
-    true_values: Iterable[str] | None = None,
-    false_values: Iterable[str] | None = None,
-    delimiter: str = ",",
-    quote_char: str = '"',
-    header: bool = True,
-    column_names: Iterable[str] | None = None,
     allow_empty: bool = False,
     as_: As | None = None,
     threads: int | None = None,
+    progress: bool | None = None,
+    **options: Unpack[CsvOptions],
 ) -> Any:
-    """Reads CSV files, plain or gzip, into one data frame: files by name, rows as in the file.
+    """Reads CSV files, plain or compressed by gzip, zstd or bzip2, into one data frame: files by
+    name, rows as in the file.
 
     Args:
         paths: files or globs, relative to the working directory.
-        schema: type by column, in BigQuery's names ("INT64", "TIMESTAMP", …) or Arrow's. The types
-            of columns left out are inferred from a sample and checked on every value; a column
-            that turns out to hold something else is read again as text, with a warning that names
-            both cells.
-        columns: only these, in this order.
-        null_values: unquoted spellings of null; by default the empty field. A quoted empty field
-            is the empty string.
-        true_values, false_values: spellings of booleans.
-        delimiter, quote_char: one ASCII character each.
-        header: whether the first record of each file names the columns.
-        column_names: the names where there is no header.
         allow_empty: whether no rows at all are no error.
         as_: "pandas" (the default), "polars", "arrow" or "frame": a hy.Frame in a temporary folder
             (under HAYATE_TMP, else TMPDIR) that lives as long as it, read in bounded memory.
         threads: at most this many; by default one for each core that the process may use.
+        progress: whether to say on stderr how far it is, if it takes long; by default where that
+            is a terminal.
+        options: how the files are written and read, all of them in `hayate.csv_options.CsvOptions`:
+            `schema`, `columns`, `null_values`, `true_values`, `false_values`, `delimiter`,
+            `quote_char`, `escape_char`, `skip_initial_space`, `comment_prefix`, `skip_rows`,
+            `header`, `column_names`, `dialect`, `encoding`, `encoding_errors`, `decimal_point`,
+            `thousands`, `on_error`.
+
+    Returns:
+        The rows. With ``on_error="quarantine"`` a pair: the rows, and those that were put aside,
+        with the columns object, row, line, column, reason and text.
 
     Raises:
         InputError: a missing file, a ragged row, a value of another type than the schema's, text
-            that is no UTF-8, a damaged gzip file; names file, row, line and column.
+            that is not of the encoding, a damaged file; names file, row, line and column.
         UsageError: an argument is not of its type.
     """
     with collecting():
-        source = csv(
-            paths,
-            schema=schema,
-            columns=columns,
-            null_values=null_values,
-            true_values=true_values,
-            false_values=false_values,
-            delimiter=delimiter,
-            quote_char=quote_char,
-            header=header,
-            column_names=column_names,
-            allow_empty=allow_empty,
-        )
-    return _read(source, as_, threads)
+        source = csv(paths, allow_empty=allow_empty, **options)
+    return _read(source, as_, threads, progress)
 
 
 def read_parquet(
@@ -83,6 +67,7 @@ def read_parquet(
     allow_empty: bool = False,
     as_: As | None = None,
     threads: int | None = None,
+    progress: bool | None = None,
 ) -> Any:
     """Reads Parquet files into one data frame; the arguments are those of `read_csv`.
 
@@ -92,10 +77,10 @@ def read_parquet(
     """
     with collecting():
         source = parquet(paths, columns=columns, allow_empty=allow_empty)
-    return _read(source, as_, threads)
+    return _read(source, as_, threads, progress)
 
 
-def _read(source: Source, as_: str | None, threads: int | None) -> Any:
+def _read(source: Source, as_: str | None, threads: int | None, progress: bool | None) -> Any:
     form = check_as(as_)
     arguments = (
         list(source.paths),
@@ -106,14 +91,19 @@ def _read(source: Source, as_: str | None, threads: int | None) -> Any:
         source.allow_empty,
     )
     result: Any
-    if form == "frame":
-        folder = TemporaryFolder("hayate-frame-")
-        directory = os.path.join(folder.path, "frame")
-        warnings = _core.read_files_into(directory, *arguments)
-        result = Frame(directory, folder=folder)
-    else:
-        rows, warnings = _core.read_files(*arguments)
-        result = as_form(pa.RecordBatchReader.from_stream(rows).read_all(), form)
+    aside: Any = None
+    with Progress(progress) as show:
+        if form == "frame":
+            folder = TemporaryFolder("hayate-frame-")
+            directory = os.path.join(folder.path, "frame")
+            warnings = _core.read_files_into(directory, *arguments, show)
+            result = Frame(directory, folder=folder)
+            aside = result.quarantine
+        else:
+            rows, put_aside, warnings = _core.read_files(*arguments, show)
+            result = as_form(pa.RecordBatchReader.from_stream(rows).read_all(), form)
+            if put_aside is not None:
+                aside = as_form(pa.RecordBatchReader.from_stream(put_aside).read_all(), form)
     for warning in warnings:
         python_warnings.warn(warning, stacklevel=3)
-    return result
+    return result if aside is None else (result, aside)

@@ -1,12 +1,13 @@
-"""Where a job's rows come from: CSV and Parquet files."""
+"""Where a job's rows come from: CSV and Parquet files, queries of BigQuery."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Unpack
 
+from hayate.csv_options import CsvOptions, engine_options, texts
 from hayate.errors import UsageError
 from hayate.location import Location, caller
 from hayate.registry import register
@@ -30,75 +31,48 @@ class Source:
         return f"<{self.format} source {self.name or '?'}: {', '.join(self.paths)}>"
 
 
+@dataclass(eq=False)
+class Query(Source):
+    """The rows of a query of BigQuery.
+
+    Attributes:
+        sql: one SELECT.
+        params: values of its parameters, or hy.param objects: by name, or by place.
+    """
+
+    sql: str
+    params: Mapping[str, Any] | Sequence[Any]
+
+    def __repr__(self) -> str:
+        return f"<{self.format} source {self.name or '?'}: {' '.join(self.sql.split())[:60]}>"
+
+
 def csv(
     paths: PathLike | Iterable[PathLike],
     *,
-    schema: Mapping[str, str] | None = None,
-    columns: Iterable[str] | None = None,
-    null_values: str | Iterable[str] | None = None,
-    true_values: Iterable[str] | None = None,
-    false_values: Iterable[str] | None = None,
-    delimiter: str = ",",
-    quote_char: str = '"',
-    header: bool = True,
-    column_names: Iterable[str] | None = None,
     allow_empty: bool = False,
     min_rows: int = 0,
     name: str = "",
+    **options: Unpack[CsvOptions],
 ) -> Any:
-    """CSV files, plain or gzip, as a source of a job.
+    """CSV files, plain or compressed by gzip, zstd or bzip2, as a source of a job.
 
     Args:
         paths: files or globs; relative ones are relative to the job file; ``{day}`` and
             ``{day:%Y%m%d}`` are filled in from the parameters.
-        schema: type by column, in BigQuery's names ("INT64", "TIMESTAMP", …) or Arrow's; the types
-            of columns left out are inferred.
-        columns: only these, in this order.
-        null_values: unquoted spellings of null; by default the empty field.
-        true_values, false_values: spellings of booleans.
-        delimiter, quote_char: one ASCII character each.
-        header: whether the first record of each file names the columns.
-        column_names: the names where there is no header.
         allow_empty: whether no rows at all are no error.
         min_rows: fewer rows than this are an error.
         name: instead of the variable's name, for sources that are made in a loop.
+        options: how the files are written and read: `schema`, `columns`, `delimiter`, … see
+            `hayate.csv_options.CsvOptions`. Rows that ``on_error="quarantine"`` puts aside are the
+            frame `quarantine` of the source's frame.
 
     Raises:
         UsageError: an argument is not of its type.
     """
     location = caller()
-    if column_names is not None and header:
-        raise UsageError(
-            "column_names= goes with header=False only", location.where(), "Say header=False."
-        )
-    for label, character in (("delimiter", delimiter), ("quote_char", quote_char)):
-        if not (isinstance(character, str) and len(character) == 1 and character.isascii()):
-            raise UsageError(
-                f"{label}={character!r} is not one ASCII character", location.where(), "Give one."
-            )
-    if delimiter == quote_char:
-        raise UsageError(
-            "delimiter and quote_char are the same", location.where(), "Give two characters."
-        )
-    options: dict[str, Any] = {}
-    if schema is not None:
-        options["schema"] = _schema(schema, location)
-    for label, values in (
-        ("columns", columns),
-        ("null_values", [null_values] if isinstance(null_values, str) else null_values),
-        ("true_values", true_values),
-        ("false_values", false_values),
-        ("column_names", column_names),
-    ):
-        if values is not None:
-            options[label] = _texts(label, values, location)
-    if delimiter != ",":
-        options["delimiter"] = delimiter
-    if quote_char != '"':
-        options["quote_char"] = quote_char
-    if not header:
-        options["header"] = False
-    return _source("csv", paths, options, allow_empty, min_rows, name, location)
+    engine = engine_options(options, location)
+    return _source("csv", paths, engine, allow_empty, min_rows, name, location)
 
 
 def parquet(
@@ -115,8 +89,86 @@ def parquet(
         UsageError: an argument is not of its type.
     """
     location = caller()
-    options = {} if columns is None else {"columns": _texts("columns", columns, location)}
+    options = {} if columns is None else {"columns": texts("columns", columns, location)}
     return _source("parquet", paths, options, allow_empty, min_rows, name, location)
+
+
+def bigquery(
+    sql: str,
+    *,
+    export: str | None = None,
+    params: Mapping[str, Any] | Sequence[Any] | None = None,
+    project: str | None = None,
+    location: str | None = None,
+    columns: Iterable[str] | None = None,
+    max_bytes_billed: int | None = None,
+    labels: Mapping[str, str] | None = None,
+    format: Literal["auto", "csv", "parquet"] = "auto",
+    keep_export: bool = False,
+    priority: Literal["INTERACTIVE", "BATCH"] = "INTERACTIVE",
+    allow_empty: bool = False,
+    min_rows: int = 0,
+    name: str = "",
+) -> Any:
+    """The rows of a query of BigQuery as a source of a job.
+
+    Args:
+        sql: one SELECT. ``@day`` is the value of `params`, or of the job's parameter ``day``.
+        params: values of the SQL's parameters, or `hy.param` objects: a dict for ``@name``, a list
+            for ``?``.
+        allow_empty: whether no rows at all are no error.
+        min_rows: fewer rows than this are an error.
+        name: instead of the variable's name, for sources that are made in a loop.
+        export, project, location, columns, max_bytes_billed, labels, format, keep_export, priority:
+            as of `hayate.read_bigquery`.
+
+    Raises:
+        UsageError: an argument is not of its type.
+    """
+    location_of_call = caller()
+    if not isinstance(sql, str) or not sql.strip():
+        raise UsageError("hy.bigquery was given no SQL", location_of_call.where())
+    by_name = isinstance(params, Mapping) and all(isinstance(one, str) for one in params)
+    by_place = isinstance(params, Sequence) and not isinstance(params, str)
+    if params is not None and not (by_name or by_place):
+        raise UsageError(
+            f"params={params!r} is neither a dict by name nor a list",
+            location_of_call.where(),
+            'Write params={"day": day}.',
+        )
+    check_min_rows(min_rows, location_of_call)
+    options = {
+        "export": export,
+        "project": project,
+        "location": location,
+        "columns": None if columns is None else texts("columns", columns, location_of_call),
+        "max_bytes_billed": max_bytes_billed,
+        "labels": None if labels is None else dict(labels),
+        "format": format,
+        "keep_export": bool(keep_export),
+        "priority": priority,
+    }
+    return register(
+        Query(
+            format="bigquery",
+            paths=(),
+            options=options,
+            allow_empty=bool(allow_empty),
+            min_rows=min_rows,
+            name=name,
+            location=location_of_call,
+            sql=sql,
+            params={} if params is None else params,
+        )
+    )
+
+
+def check_min_rows(min_rows: int, location: Location) -> None:
+    """Raises UsageError for what is no number of rows."""
+    if type(min_rows) is not int or min_rows < 0:
+        raise UsageError(
+            f"min_rows={min_rows!r} is not a number of rows", location.where(), "Give 0 or more."
+        )
 
 
 def _source(
@@ -138,10 +190,7 @@ def _source(
         )
     for path in listed:
         check_local(path, location)
-    if type(min_rows) is not int or min_rows < 0:
-        raise UsageError(
-            f"min_rows={min_rows!r} is not a number of rows", location.where(), "Give 0 or more."
-        )
+    check_min_rows(min_rows, location)
     return register(
         Source(format_name, listed, options, bool(allow_empty), min_rows, name, location)
     )
@@ -155,38 +204,3 @@ def check_local(path: str, location: Location) -> None:
             location.where(),
             "Copy the files to a local or mounted folder and give that path.",
         )
-
-
-def _texts(label: str, values: Iterable[str], location: Location) -> list[str]:
-    listed = [] if isinstance(values, str) else list(values)
-    if isinstance(values, str) or not all(isinstance(one, str) for one in listed):
-        raise UsageError(
-            f"{label}={values!r} is not a list of strings",
-            location.where(),
-            f'Write {label}=["…", "…"].',
-        )
-    repeated = sorted({one for one in listed if listed.count(one) > 1})
-    if repeated and label in ("columns", "column_names"):
-        raise UsageError(
-            f"{label}= names {', '.join(repeated)} more than once",
-            location.where(),
-            "Name it once.",
-        )
-    return listed
-
-
-def _schema(schema: Mapping[str, str], location: Location) -> dict[str, str]:
-    if not isinstance(schema, Mapping):
-        raise UsageError(
-            f"schema={schema!r} is not a dict of column name to type name",
-            location.where(),
-            'Write schema={"user_id": "INT64", …}.',
-        )
-    for column, type_name in schema.items():
-        if not isinstance(column, str) or not isinstance(type_name, str):
-            raise UsageError(
-                f"schema= has {column!r}: {type_name!r}, which is not a pair of names",
-                location.where(),
-                'Write the type as a name: "INT64", "STRING", "TIMESTAMP", …',
-            )
-    return dict(schema)

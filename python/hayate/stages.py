@@ -41,11 +41,18 @@ class Constant:
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a job writes."""
+    """A file or a table that a job writes.
+
+    Attributes:
+        target: what it is made of, or its name.
+        path: of the file, or the table's URI; parameters are not filled in yet.
+        load: of a table: staging, write, project, location, labels; None for a file.
+    """
 
     target: Source | StageOutput | str
     path: str
     location: Location
+    load: Mapping[str, Any] | None = None
 
 
 Input = Source | StageOutput | Param | Constant

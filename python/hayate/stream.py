@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import warnings as python_warnings
+from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import Unpack
 
 import pyarrow as pa
 
 from hayate import _core
+from hayate.csv_options import CsvOptions
 from hayate.errors import UsageError
 from hayate.registry import collecting
 from hayate.sources import PathLike, csv
@@ -26,8 +29,9 @@ class CsvStream:
         schema: the `pyarrow.Schema` of every batch.
     """
 
-    def __init__(self, stream: _core.RecordStream) -> None:
+    def __init__(self, stream: _core.RecordStream, *, may_warn: bool) -> None:
         self._stream = stream
+        self._may_warn = may_warn
         self._taken = False
         self.schema: pa.Schema = pa.schema(stream)
 
@@ -40,8 +44,14 @@ class CsvStream:
         with self:
             while (rows := self._stream.read_next()) is not None:
                 yield from pa.RecordBatchReader.from_stream(rows)
+            for warning in self.warnings:
+                python_warnings.warn(warning, stacklevel=2)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        if self._may_warn:
+            # Whoever takes the rows may keep nothing to ask for warnings: they come at the end.
+            rows = pa.RecordBatchReader.from_batches(self.schema, iter(self))
+            return rows.__arrow_c_stream__(requested_schema)
         self._take()
         return self._stream.__arrow_c_stream__(requested_schema)
 
@@ -52,6 +62,17 @@ class CsvStream:
                 fix="Call hy.iter_csv again, or keep them by hy.read_csv.",
             )
         self._taken = True
+
+    @property
+    def put_aside(self) -> pa.Table:
+        """The rows that ``on_error="quarantine"`` has put aside so far, with the columns object,
+        row, line, column, reason and text."""
+        return pa.RecordBatchReader.from_stream(self._stream.put_aside()).read_all()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read so far, counted, and the dialect that was found."""
+        return self._stream.warnings()
 
     def close(self) -> None:
         """Ends the reading; what has not been taken is lost."""
@@ -72,19 +93,11 @@ class CsvStream:
 def iter_csv(
     paths: PathLike | Iterable[PathLike],
     *,
-    schema: Mapping[str, str] | None = None,
-    columns: Iterable[str] | None = None,
-    null_values: str | Iterable[str] | None = None,
-    true_values: Iterable[str] | None = None,
-    false_values: Iterable[str] | None = None,
-    delimiter: str = ",",
-    quote_char: str = '"',
-    header: bool = True,
-    column_names: Iterable[str] | None = None,
     allow_empty: bool = False,
     threads: int | None = None,
+    **options: Unpack[CsvOptions],
 ) -> CsvStream:
-    """Reads CSV files, plain or gzip, a record batch of some thousand rows at a time.
+    """Reads CSV files, plain or compressed, a record batch of some thousand rows at a time.
 
     The arguments are those of `read_csv`. The types of columns that `schema` leaves out are fixed
     by the start of up to eight files: a later value that does not fit is an error, as no row can
@@ -95,19 +108,7 @@ def iter_csv(
         UsageError: an argument is not of its type, or the stream is used a second time.
     """
     with collecting():
-        source = csv(
-            paths,
-            schema=schema,
-            columns=columns,
-            null_values=null_values,
-            true_values=true_values,
-            false_values=false_values,
-            delimiter=delimiter,
-            quote_char=quote_char,
-            header=header,
-            column_names=column_names,
-            allow_empty=allow_empty,
-        )
+        source = csv(paths, allow_empty=allow_empty, **options)
     return CsvStream(
         _core.RecordStream(
             list(source.paths),
@@ -115,5 +116,6 @@ def iter_csv(
             json.dumps(source.options),
             threads or 0,
             source.allow_empty,
-        )
+        ),
+        may_warn="detect" in source.options or "on_error" in source.options,
     )

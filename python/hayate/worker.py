@@ -33,6 +33,8 @@ from hayate.results import Results
 if TYPE_CHECKING:
     from hayate.planned_code import PlannedCode
 
+#: Kinds of tasks in which nothing of the user's is called, and the modules that do them.
+_SERVICES = {"query": "hayate.google.job_query", "load": "hayate.google.job_load"}
 _LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
@@ -120,7 +122,7 @@ class UserFunction:
 
 
 class Worker:
-    """Runs tasks of kind "stage", one at a time."""
+    """Runs tasks of kinds "stage", "query" and "load", one at a time."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -147,6 +149,10 @@ class Worker:
         function: UserFunction | None = None
         answer: dict[str, Any]
         try:
+            if task["kind"] in _SERVICES:
+                result = self._use_service(task)
+                answer = {"type": "done", "task": task["id"], "result": result, "warnings": []}
+                return self._with_usage(answer, cpu, wall, None)
             if task["kind"] != "stage":
                 raise InternalError(f"a Python worker cannot do a task of kind {task['kind']!r}")
             self._whole.for_stage(f"{task.get('job', '')}:{task['stage']}")
@@ -163,6 +169,17 @@ class Worker:
             is_users = function is None or function.has_raised
             report = _report(error if is_users else _own_error(error), task)
             answer = {"type": "failed", "task": task["id"], "error": report}
+        return self._with_usage(answer, cpu, wall, function)
+
+    def _use_service(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """A task that a service does most of: only what runs one imports its client."""
+        module = importlib.import_module(_SERVICES[task["kind"]])
+        result: dict[str, Any] = module.run(task, self._channel.send)
+        return result
+
+    def _with_usage(
+        self, answer: dict[str, Any], cpu: float, wall: float, function: UserFunction | None
+    ) -> dict[str, Any]:
         sys.stdout.flush()
         sys.stderr.flush()
         answer["usage"] = {
