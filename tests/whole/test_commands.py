@@ -51,6 +51,96 @@ def test_convert_there_and_back_is_equal(project, clicks, name):
         assert first.equals(pl.read_csv(text.encode()))
 
 
+BAD = "id;price\n1;1,5\n2;oops\n3\n4;2,5\n"
+
+
+@pytest.mark.parametrize("out", ["rows.csv", "frame"])
+def test_convert_puts_bad_rows_aside(project, out):
+    project.write("in.csv", BAD)
+    words = ["--detect", "--decimal-point", ",", "--schema", "price=FLOAT64"]
+    words += ["--on-error", "quarantine"]
+    if out == "rows.csv":
+        refused = project.hayate("convert", "in.csv", out, *words)
+        assert refused.code == 2 and "--bad-rows" in refused.err
+    ran = project.hayate("convert", "in.csv", out, *words, "--bad-rows", "bad.csv")
+    assert ran.code == 0, ran.err
+    assert 'in.csv is read with delimiter=";", header=True' in ran.err
+    assert "2 rows are put aside; the first: column price" in ran.err
+    bad = pl.read_csv(project.folder / "bad.csv")
+    assert bad["row"].to_list() == [2, 3] and bad["text"].to_list() == ["2;oops", "3"]
+    if out == "frame":
+        frame = hy.Frame(project.folder / "frame")
+        assert frame.rows == 2 and frame.quarantine.rows == 2
+    else:
+        assert (project.folder / out).read_text() == "id,price\n1,1.5\n4,2.5\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "bad_rows", "said"),
+    [
+        ("out.csv", "./out.csv", "--bad-rows names what the other rows are written to"),
+        ("out.csv", "in.csv", "--bad-rows names a file that is read"),
+        ("in.csv", "bad.csv", "a file that is read would be replaced by fewer rows"),
+    ],
+)
+def test_convert_writes_over_no_rows(project, out, bad_rows, said):
+    project.write("in.csv", BAD)
+    words = ["--delimiter", ";", "--on-error", "quarantine", "--bad-rows", bad_rows]
+    ran = project.hayate("convert", "in.csv", out, *words)
+    assert ran.code == 2 and said in ran.err
+    assert (project.folder / "in.csv").read_text() == BAD
+    assert not (project.folder / "out.csv").exists()
+
+
+def test_convert_ignores_no_option(project):
+    project.write("in.csv", "a,b\n1,2\n")
+    assert project.hayate("convert", "in.csv", "in.parquet").code == 0
+    assert project.hayate("convert", "in.csv", "in.arrow").code == 0
+    assert project.hayate("convert", "in.csv", "frame").code == 0
+    for source in ("in.parquet", "in.arrow", "frame"):
+        ran = project.hayate("convert", source, "out.csv", "--delimiter", ";")
+        assert ran.code == 2 and "--delimiter is about reading CSV" in ran.err
+    ran = project.hayate("convert", "in.csv", "out.csv", "--detect", "--no-header")
+    assert ran.code == 2 and "--no-header is given beside --detect" in ran.err
+    ran = project.hayate(
+        "convert", "in.csv", "out.csv", "--schema", "a=STRING", "--schema", "a=INT64"
+    )
+    assert ran.code == 2 and "--schema is given twice for one column" in ran.err
+
+
+def test_convert_takes_the_options_of_csv(project):
+    project.write("in.csv", "x\n# y\n'a|b'|NA\n")
+    words = ["--delimiter", "|", "--quote-char", "'", "--comment-prefix", "#", "--skip-rows", "1"]
+    words += ["--no-header", "--null-value", "NA"]
+    assert project.hayate("convert", "in.csv", "out.csv", *words).code == 0
+    assert (project.folder / "out.csv").read_text() == "column_1,column_2\na|b,\n"
+
+
+def test_a_job_puts_bad_rows_of_its_source_aside(project):
+    project.write("data.csv", "n\n1\nx\n3\n")
+    project.write(
+        "job.py",
+        """
+        import hayate as hy
+
+        data = hy.csv("data.csv", schema={"n": "INT64"}, on_error="quarantine")
+
+        @hy.stage
+        def total(data):
+            return {"total": int(data["n"].sum())}
+        """,
+    )
+    ran = project.hayate("run", "job.py")
+    assert ran.code == 0, ran.err
+    said = ran.out + ran.err
+    assert "1 row is put aside; the first: column n: the value" in said
+    command = said.split("to see what was put aside: hayate ")[1].split("\n")[0].split()
+    assert project.hayate(*command).code == 0
+    bad = pl.read_csv(project.folder / "bad-rows.csv")
+    assert bad["text"].to_list() == ["x"] and bad["row"].to_list() == [2]
+    assert project.hayate("verify").code == 0
+
+
 @pytest.mark.parametrize("compression", [None, "lz4"])
 def test_convert_seals_arrow_files_of_others(project, compression):
     # Arrow leaves zeros under nulls; a frame promises NaN and NaT there, mapped as they are.
