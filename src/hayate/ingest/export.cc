@@ -321,7 +321,8 @@ class ExportIngest {
         ARROW_ASSIGN_OR_RAISE(const auto stream, source_->Open(object));
         return Spool(stream.get(), dir_);
       };
-      const auto parquet = ParquetSource::Make(objects, csv, options_.schema, open_file, &meter_);
+      const auto parquet =
+          ParquetSource::Make(objects, csv, pipeline.threads, options_.schema, open_file, &meter_);
       return RunPipeline(
           order, [&](int64_t shard) { return parquet->Open(shard); }, sink, pipeline);
     }

@@ -100,7 +100,8 @@ class Ingest {
 
  private:
   Status RunParquet(IngestResult* result) {
-    ARROW_ASSIGN_OR_RAISE(const auto source, ParquetSource::Make(objects_, options_.csv, &meter_));
+    ARROW_ASSIGN_OR_RAISE(const auto source,
+                          ParquetSource::Make(objects_, options_.csv, options_.threads, &meter_));
     result->schema = source->schema();
     const auto open = [&](int64_t shard) { return source->Open(shard); };
     return Pass(source->schema(), source->schema()->ToString(), nullptr, nullptr, open,

@@ -43,7 +43,7 @@ Result<RandomAccessFilePtr> OpenLocal(const source::Object& object) {
   return arrow::io::ReadableFile::Open(object.uri);
 }
 
-Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file) {
+Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file, bool use_threads = false) {
   // Parquet throws where Arrow returns.
   try {
     parquet::ReaderProperties properties = parquet::default_reader_properties();
@@ -51,7 +51,7 @@ Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file) {
     parquet::arrow::FileReaderBuilder builder;
     ARROW_RETURN_NOT_OK(builder.Open(std::move(file), properties));
     parquet::ArrowReaderProperties arrow_properties;
-    arrow_properties.set_use_threads(false);
+    arrow_properties.set_use_threads(use_threads);
     arrow_properties.set_pre_buffer(false);
     return builder.properties(arrow_properties)->Build();
   } catch (const parquet::ParquetException& error) {
@@ -291,23 +291,24 @@ Result<bool> IsParquet(const source::Object& object) {
 }
 
 Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
-    const std::vector<source::Object>& objects, const csv::ReadOptions& options, Meter* meter) {
+    const std::vector<source::Object>& objects, const csv::ReadOptions& options, int threads,
+    Meter* meter) {
   if (!options.schema.empty()) {
     return Fail(Fault::kUsage, "schema= is given for Parquet files, which have their own",
                 {.object = objects[0].uri}, "Leave schema= out.");
   }
   std::unique_ptr<ParquetSource> parquet_source(
-      new ParquetSource(objects, options, OpenLocal, meter));
+      new ParquetSource(objects, options, threads, OpenLocal, meter));
   ARROW_RETURN_NOT_OK(parquet_source->UnifySchemas());
   return parquet_source;
 }
 
 std::unique_ptr<ParquetSource> ParquetSource::Make(const std::vector<source::Object>& objects,
-                                                   const csv::ReadOptions& options,
+                                                   const csv::ReadOptions& options, int threads,
                                                    SchemaPtr schema, OpenFile open_file,
                                                    Meter* meter) {
   std::unique_ptr<ParquetSource> parquet_source(
-      new ParquetSource(objects, options, std::move(open_file), meter));
+      new ParquetSource(objects, options, threads, std::move(open_file), meter));
   parquet_source->schema_ = std::move(schema);
   parquet_source->schema_is_given_ = true;
   return parquet_source;
@@ -350,7 +351,7 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
   const auto open = [&]() -> Result<std::unique_ptr<ShardReader>> {
     try {
       ARROW_ASSIGN_OR_RAISE(auto bytes, open_file_(object));
-      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes)));
+      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes), by_column_));
       std::vector<int> row_groups(static_cast<size_t>(file->num_row_groups()));
       for (size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
       std::vector<int> leaves;

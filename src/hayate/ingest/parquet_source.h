@@ -19,13 +19,16 @@ namespace hayate::ingest {
 Result<bool> IsParquet(const source::Object& object);
 
 /// Parquet shards as a pipeline reads them: row group by row group, in batches of about a block,
-/// cast to one schema.
+/// cast to one schema. Shards are decoded at once, each on a thread of the pipeline; where there
+/// are fewer shards than threads, Arrow's own threads decode the columns of a batch at once. (Whole
+/// row groups at once would need memory for as many of them, decoded.)
 class ParquetSource {
  public:
   /// Reads every footer. Fault::kInput names a shard that is no Parquet file, or whose columns do
   /// not go together with the first one's. The arguments must outlive it.
   static Result<std::unique_ptr<ParquetSource>> Make(const std::vector<source::Object>& objects,
-                                                     const csv::ReadOptions& options, Meter* meter);
+                                                     const csv::ReadOptions& options, int threads,
+                                                     Meter* meter);
 
   /// Shards that have all columns of `schema`, of the types there but for the zones of timestamps,
   /// which are taken from `schema`: nothing is read beforehand. `open_file` is called from any
@@ -33,7 +36,7 @@ class ParquetSource {
   using OpenFile =
       std::function<Result<std::shared_ptr<arrow::io::RandomAccessFile>>(const source::Object&)>;
   static std::unique_ptr<ParquetSource> Make(const std::vector<source::Object>& objects,
-                                             const csv::ReadOptions& options,
+                                             const csv::ReadOptions& options, int threads,
                                              std::shared_ptr<arrow::Schema> schema,
                                              OpenFile open_file, Meter* meter);
 
@@ -44,12 +47,17 @@ class ParquetSource {
 
  private:
   ParquetSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
-                OpenFile open_file, Meter* meter)
-      : objects_(objects), options_(options), open_file_(std::move(open_file)), meter_(meter) {}
+                int threads, OpenFile open_file, Meter* meter)
+      : objects_(objects),
+        options_(options),
+        by_column_(static_cast<int64_t>(objects.size()) < threads),
+        open_file_(std::move(open_file)),
+        meter_(meter) {}
   Status UnifySchemas();
 
   const std::vector<source::Object>& objects_;
   const csv::ReadOptions& options_;
+  const bool by_column_;
   const OpenFile open_file_;
   Meter* const meter_;
   std::shared_ptr<arrow::Schema> schema_;
