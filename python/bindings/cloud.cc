@@ -254,6 +254,7 @@ class BucketExport : public ingest::Export {
 
   int64_t retries() const { return storage_->retries(); }
   int64_t bytes_received() const { return fetcher_.bytes_received(); }
+  std::chrono::nanoseconds waited() const { return fetcher_.waited(); }
   int connections() const { return fetcher_.connections(); }
 
  private:
@@ -269,11 +270,18 @@ std::shared_ptr<arrow::Schema> ToSchema(const nb::object& schema) {
   return Value(arrow::ImportSchema(static_cast<ArrowSchema*>(capsule.data("arrow_schema"))));
 }
 
+double ShareOf(std::chrono::nanoseconds part, std::chrono::nanoseconds whole) {
+  return whole.count() == 0
+             ? 0
+             : static_cast<double>(part.count()) / static_cast<double>(whole.count());
+}
+
 struct Ingested {
   ingest::ExportResult result;
   int64_t retries = 0;
   int64_t bytes_received = 0;
   int connections = 0;
+  double waited_share = 0;
 };
 
 nb::dict IngestExport(Storage& storage, const std::string& prefix, const std::string& dir,
@@ -300,7 +308,8 @@ nb::dict IngestExport(Storage& storage, const std::string& prefix, const std::st
     return Ingested{.result = result,
                     .retries = owned->retries(),
                     .bytes_received = owned->bytes_received(),
-                    .connections = owned->connections()};
+                    .connections = owned->connections(),
+                    .waited_share = ShareOf(owned->waited(), result.reading * options.threads)};
   };
   const auto look = [&] {
     storage.TellNotes();
@@ -324,6 +333,7 @@ nb::dict IngestExport(Storage& storage, const std::string& prefix, const std::st
   out["bytes_received"] = done.bytes_received;
   out["retries"] = done.retries;
   out["connections"] = done.connections;
+  out["waited_share"] = done.waited_share;
   return out;
 }
 
@@ -370,15 +380,16 @@ void BindCloud(nb::module_& module) {
           "schema: typing.Any, empty_mark: str, threads: int, state: collections.abc.Callable[[], "
           "dict[str, "
           "typing.Any]], progress: "
-          "collections.abc.Callable[[int, int, int, int, int], None] | None) -> dict[str, int]"),
+          "collections.abc.Callable[[int, int, int, int, int], None] | None) -> dict[str, "
+          "typing.Any]"),
       "Reads the objects under `prefix` into the parts of a frame in `dir`, in bounded "
       "memory, while an export still writes them. `state()` is called some times a second "
       "from another thread and returns {'done': False} or {'done': True, 'files': n, "
       "'rows': n}; what it raises ends everything. `format`: csv or parquet. `schema`: all "
       "columns, as an Arrow schema. `empty_mark`: a character that is in front of empty strings "
       "and bytes in CSV, and of those that begin with it; empty: none. The frame is not committed. "
-      "Returns files, rows, bytes, "
-      "read_again, bytes_received, retries, connections.");
+      "Returns files, rows, bytes, read_again, bytes_received, retries, connections, and of the "
+      "threads' time the share in which they waited for bytes, waited_share.");
 }
 
 }  // namespace hayate::python

@@ -49,6 +49,7 @@ class FakeBigQuery:
         self.requests: list[str] = []
         self.on_insert: Callable[[dict[str, Any]], None] = lambda job: None
         self.dry_answer: Callable[[str], Answer | None] = lambda sql: None
+        self.insert_answer: Callable[[str], Answer | None] = lambda sql: None
         self.project = "test-project"
         self.lock = threading.Lock()
 
@@ -91,6 +92,9 @@ class FakeBigQuery:
             self.dry_runs.append(configuration)
             sql = configuration["query"]["query"]
             return self.dry_answer(sql) or (200, self._dry_job(body))
+        refused = self.insert_answer(configuration.get("query", {}).get("query", ""))
+        if refused is not None:
+            return refused
         reference = body["jobReference"]
         if reference["jobId"] in self.inserted:
             return error(409, "duplicate", "Already Exists")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,11 +14,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from google_service import FakeBigQuery, FakeStorage, done, error, failed, pending, serving
+from google_service import Answer, FakeBigQuery, FakeStorage, done, error, failed, pending, serving
 
 import hayate as hy
 from hayate.frames import write_table
-from hayate.google import bucket_read, dialect, fetch, stream_read
+from hayate.google import bucket_read, dialect, fetch, link, stream_read
 from hayate.google.read import read_bigquery
 from hayate.google.tokens import Kind, tokens
 
@@ -37,12 +38,16 @@ class _Engine:
     Attributes:
         calls: the arguments of each reading.
         before: called when a reading begins.
+        waited_share: what it says of the time in which bytes were waited for.
+        least_bytes: of the objects, as it says.
     """
 
     def __init__(self, storage: FakeStorage) -> None:
         self.storage = storage
         self.calls: list[dict[str, Any]] = []
         self.before: Callable[[], None] = lambda: None
+        self.waited_share = 0.0
+        self.least_bytes = 0
 
     def CloudStorage(self, endpoint: str, token: Any, on_retry: Any) -> FakeStorage:
         return self.storage
@@ -58,7 +63,7 @@ class _Engine:
         threads: int,
         state: Callable[[], dict[str, Any]],
         progress: Any,
-    ) -> dict[str, int]:
+    ) -> dict[str, Any]:
         self.calls.append({"prefix": prefix, "format": format_name, "mark": empty_mark})
         self.before()
         while not (at := state())["done"]:
@@ -71,8 +76,9 @@ class _Engine:
             write_table(table, directory, number)
         if (len(found), rows) != (at["files"], at["rows"]):
             raise hy.InputError(f"{len(found)} files, {rows} rows")
-        size = sum(one["size_bytes"] for one in found)
-        return {"files": len(found), "rows": rows, "bytes": size, "retries": 0}
+        size = max(self.least_bytes, sum(one["size_bytes"] for one in found))
+        counts = {"files": len(found), "rows": rows, "bytes": size, "retries": 0}
+        return {**counts, "waited_share": self.waited_share}
 
 
 class _World:
@@ -255,6 +261,57 @@ def test_what_was_found_out_of_a_projects_csv_is_used(world: _World) -> None:
     [statement] = world.statements
     assert statement.endswith(_SQL + "\n")
     assert world.engine.calls[0]["mark"] == ""
+
+
+def test_a_link_that_was_waited_for_gets_smaller_objects(world: _World) -> None:
+    def compression() -> str:
+        world.service.tables["test-project.d.t"]["lastModifiedTime"] += "1"
+        world.read()
+        [found] = re.findall(r"compression = '(\w+)'", world.statements[-1])
+        return str(found)
+
+    world.engine.waited_share = 0.9
+    assert compression() == "SNAPPY"
+    assert compression() == "SNAPPY"  # what is so small says nothing of the network
+    world.engine.least_bytes = 1 << 30
+    assert compression() == "SNAPPY"
+    world.engine.waited_share = 0.1
+    assert compression() == "ZSTD"
+    assert compression() == "SNAPPY"
+
+
+def test_gzip_stays_what_csv_has(world: _World) -> None:
+    link.Link(str(world.store), "bucket").measured(1 << 30, 0.9)
+    world.read(format="csv")
+    [statement] = world.statements
+    assert "compression = 'GZIP'" in statement
+
+
+@pytest.mark.parametrize("at_insertion", [True, False])
+def test_a_compression_that_is_refused_is_not_asked_for_again(
+    world: _World, capsys: pytest.CaptureFixture[str], at_insertion: bool
+) -> None:
+    link.Link(str(world.store), "bucket").measured(1 << 30, 0.9)
+    message = "Invalid value for option 'compression': ZSTD"
+    good = world.service.states
+
+    def refuse(sql: str) -> Answer | None:
+        return error(400, "invalidQuery", message) if "'ZSTD'" in sql else None
+
+    def write(job: dict[str, Any]) -> None:
+        is_refused = refuse(job["configuration"]["query"]["query"]) is not None
+        world.service.states = [failed("invalidQuery", message)] if is_refused else good
+        if not is_refused:
+            world.write(job)
+
+    if at_insertion:
+        world.service.insert_answer = refuse
+    world.service.on_insert = write
+    assert len(world.read()) == 3
+    assert "attempt 2 of 3" in capsys.readouterr().err
+    assert link.Link(str(world.store), "bucket").compression("parquet") == "SNAPPY"
+    link.Link(str(world.store), "bucket").measured(1 << 30, 0.9)
+    assert link.Link(str(world.store), "bucket").compression("parquet") == "SNAPPY"
 
 
 def test_a_select_that_the_service_refuses_names_the_remedy(world: _World) -> None:
@@ -443,6 +500,14 @@ def test_a_wildcard_table_goes_through_a_table(
     said = capsys.readouterr().err
     assert "EXPORT DATA cannot read d.t_*" in said
     assert "what d.t_* stands for has no time of change" in said
+
+
+def test_an_extract_over_a_link_that_was_waited_for(world: _World) -> None:
+    link.Link(str(world.store), "bucket").measured(1 << 30, 0.9)
+    _destination(world, 3)
+    world.read("SELECT id, name, at FROM `d.t_*`")
+    _, extract = world.service.inserted.values()
+    assert extract["configuration"]["extract"]["compression"] == "ZSTD"
 
 
 def test_a_wildcard_table_with_an_order_is_exported_from_a_table(world: _World) -> None:

@@ -24,7 +24,7 @@ from hayate.google.export import (
 )
 from hayate.google.journal import Journal
 from hayate.google.projection import EMPTY_MARK, Format, Projection, from_table, project
-from hayate.google.statement import COMPRESSIONS, SUFFIXES, export_statement
+from hayate.google.statement import SUFFIXES, export_statement
 from hayate.google.types import arrow_schema, selected
 
 
@@ -35,6 +35,7 @@ class Done:
     Attributes:
         rows, objects, object_bytes: as counted while reading, and equal to what BigQuery says.
         bytes_billed: by all jobs.
+        waited_share: of the reading threads' time, in which they waited for bytes.
         wanted_columns: to be chosen yet from those that were read; None if there is no need to.
     """
 
@@ -42,6 +43,7 @@ class Done:
     objects: int
     object_bytes: int
     bytes_billed: int
+    waited_share: float
     wanted_columns: list[str] | None
 
 
@@ -58,6 +60,7 @@ class BucketRead:
         show: is told how far it is.
         keep: whether the objects stay.
         nulls_are_distinct: whether that is known of this project's CSV; see `project`.
+        compression: of the objects.
         watches: gets those of the jobs.
     """
 
@@ -74,6 +77,7 @@ class BucketRead:
     threads: int
     keep: bool
     nulls_are_distinct: bool
+    compression: str
     watches: list[JobWatch]
 
     def run(
@@ -136,6 +140,7 @@ class BucketRead:
             objects=counts["files"],
             object_bytes=counts["bytes"],
             bytes_billed=sum(bytes_billed(one.job) for one in self.watches),
+            waited_share=counts["waited_share"],
             wanted_columns=columns if made.has_all_columns else None,
         )
 
@@ -210,7 +215,7 @@ class _Jobs:
     format_name: Format
 
     def export(self, sql: str, folder: ExportFolder, configuration: Mapping[str, Any]) -> JobWatch:
-        statement = export_statement(sql, folder.prefix, self.format_name)
+        statement = export_statement(sql, folder.prefix, self.format_name, self.read.compression)
         watch = self._watch("export", folder, export_counts, statement)
         watch.start(
             lambda: self.read.bigquery.insert_query(
@@ -240,7 +245,7 @@ class _Jobs:
     def extract(self, result: _Result, folder: ExportFolder) -> JobWatch:
         extract: dict[str, Any] = {
             "destinationFormat": self.format_name.upper(),
-            "compression": COMPRESSIONS[self.format_name],
+            "compression": self.read.compression,
         }
         if self.format_name == "csv":
             extract |= {"printHeader": True, "fieldDelimiter": ","}

@@ -44,6 +44,7 @@ from hayate.google.export import (
     stop_quietly,
 )
 from hayate.google.journal import Journal
+from hayate.google.link import Link
 from hayate.google.parameters import Params, check_given, digest, query_parameters
 from hayate.google.projection import Format, project
 from hayate.google.redaction import without_secrets
@@ -116,6 +117,10 @@ class Fetched:
     folder: TemporaryFolder | None
     wanted_columns: list[str] | None
     summary: Summary | None
+
+
+class RefusedCompression(UsageError):
+    """The service does not take the compression of an export: the next attempt has another."""
 
 
 @dataclass(frozen=True)
@@ -305,7 +310,9 @@ class Fetch:
             try:
                 return attempt(watches)
             except HayateError as error:
-                again = any(watch.may_be_repeated for watch in watches)
+                again = isinstance(error, RefusedCompression) or any(
+                    watch.may_be_repeated for watch in watches
+                )
                 if not again or count == _ATTEMPTS:
                     raise
                 self.retries.count += 1
@@ -394,6 +401,9 @@ class Fetch:
                 f"gs://{bucket.name} has Soft Delete: what the export writes is paid for "
                 f"{bucket.soft_delete_s // 86400} days more after it is removed"
             )
+        format_name = self._format(found)
+        link = Link(request.store, bucket.name)
+        compression = link.compression(format_name)
         reading = BucketRead(
             self.bigquery,
             engine(),
@@ -408,11 +418,19 @@ class Fetch:
             request.threads,
             request.keep_export,
             nulls_are_distinct(request.store, found.project),
+            compression,
             watches,
         )
-        done = reading.run(
-            request.sql, found, configuration, self._format(found), request.columns, directory
-        )
+        try:
+            done = reading.run(
+                request.sql, found, configuration, format_name, request.columns, directory
+            )
+        except HayateError as error:
+            if link.refused(error, compression):
+                raise RefusedCompression(error.what, error.where, error.fix) from error
+            raise
+        with contextlib.suppress(StorageError):  # not worth a result
+            link.measured(done.object_bytes, done.waited_share)
         summary = Summary(
             rows=done.rows,
             bytes_billed=done.bytes_billed,

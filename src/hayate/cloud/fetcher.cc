@@ -149,7 +149,9 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
         if (!piece->error.ok()) return piece->error;
       }
       ++waiting_;
+      const auto begin = Clock::now();
       arrived_.wait(lock);
+      waited_ += Clock::now() - begin;
       --waiting_;
     }
   }
@@ -174,6 +176,11 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
   int connections() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return count_.count();
+  }
+
+  std::chrono::nanoseconds waited() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return waited_;
   }
 
  private:
@@ -464,6 +471,7 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   int waiting_ = 0;
+  Clock::duration waited_{0};
   std::map<Key, DownloadPtr> planned_;  // not opened yet
   std::deque<DownloadPtr> queue_;       // of those, the ones to be asked for, in their order
   std::list<DownloadPtr> open_;
@@ -523,5 +531,6 @@ Result<std::unique_ptr<ByteStream>> Fetcher::Open(const source::Object& object) 
 void Fetcher::Stop() { state_->Stop(); }
 int64_t Fetcher::bytes_received() const { return state_->bytes_received(); }
 int Fetcher::connections() const { return state_->connections(); }
+std::chrono::nanoseconds Fetcher::waited() const { return state_->waited(); }
 
 }  // namespace hayate::cloud

@@ -56,6 +56,8 @@ class Fetcher {
   int64_t bytes_received() const;
   /// How many transfers may be under way at once, as of now.
   int connections() const;
+  /// How long streams have waited for bytes, added up over the threads that read them.
+  std::chrono::nanoseconds waited() const;
 
  private:
   class State;

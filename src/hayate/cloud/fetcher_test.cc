@@ -321,6 +321,21 @@ TEST_F(FetcherTest, NothingIsAskedForAheadOfWhatThereIsMemoryFor) {
   EXPECT_EQ(fake_.server().requests().size(), 7U);
 }
 
+TEST_F(FetcherTest, OnlyTimeInWhichBytesAreMissingIsWaitedFor) {
+  const auto object = fake_.Put("bucket", "x", RandomBytes(1, kPieceBytes));
+  Start(Small());
+  EXPECT_EQ(fetcher_->waited().count(), 0);
+  const auto begin = Clock::now();
+  const auto stream = fetcher_->Open(object).ValueOrDie();
+  ASSERT_TRUE(ReadAll(stream.get()).ok());
+  const auto waited = fetcher_->waited();
+  EXPECT_GT(waited.count(), 0) << "no byte is there at once";
+  EXPECT_LE(waited, Clock::now() - begin);
+  std::vector<uint8_t> more(1);
+  ASSERT_EQ(stream->Read(more).ValueOrDie(), 0);
+  EXPECT_EQ(fetcher_->waited(), waited) << "the end is known";
+}
+
 TEST_F(FetcherTest, PlannedObjectsAreAskedForInTheirOrderAndOnce) {
   std::vector<source::Object> objects;
   for (const int i : {5, 3, 9, 1, 7}) {

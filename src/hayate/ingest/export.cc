@@ -297,7 +297,9 @@ class ExportIngest {
     }
     ARROW_RETURN_NOT_OK(parts_.Begin(options_.schema));  // forgets what a round left unfinished
     RoundSink sink(&parts_, numbers, &meter_);
+    const auto begin = Clock::now();
     const Status status = RunShards(objects, order, &sink);
+    reading_ += Clock::now() - begin;
     for (const int64_t shard : sink.finished()) {
       read_.insert_or_assign(numbers[static_cast<size_t>(shard)],
                              objects[static_cast<size_t>(shard)]);
@@ -383,6 +385,7 @@ class ExportIngest {
                          " rows, and " + std::to_string(result.rows) + " were read",
                      name);
     }
+    result.reading = reading_;
     meter_.Finish();
     return result;
   }
@@ -395,6 +398,7 @@ class ExportIngest {
   Objects read_;
   std::map<int64_t, int> attempts_;
   int64_t read_again_ = 0;
+  Clock::duration reading_{0};
   int64_t version_ = 0;  // of what the watcher has seen
   Watcher watcher_;      // the first to go
 };

@@ -59,6 +59,8 @@ struct ExportResult {
   int64_t rows = 0;
   int64_t bytes = 0;       ///< of the objects
   int64_t read_again = 0;  ///< shards that were read more than once, as they had changed
+  /// While there was something to read, on `threads` threads.
+  std::chrono::nanoseconds reading{0};
 };
 
 /// Reads an export while it is written: each object becomes the part of its number of a frame in

@@ -188,6 +188,7 @@ TEST_F(ExportTest, ReadsWhatComesWhileItComesAndInTheOrderOfTheNumbers) {
   EXPECT_EQ(result->files, 4);
   EXPECT_EQ(result->rows, 300);
   EXPECT_EQ(result->read_again, 0);
+  EXPECT_GT(result->reading.count(), 0);
   EXPECT_EQ(Numbers(), UpTo(300));
   EXPECT_EQ(source.planned.size(), 4U);
   EXPECT_FALSE(source.opened_unplanned);
