@@ -303,8 +303,8 @@ def check_bucket(storage: Storage, folder: str, location: str) -> Bucket:
         raise UsageError(
             f"the bucket does not allow us {', '.join(missing)}",
             where,
-            "Give this identity roles/storage.objectUser on the bucket: the export creates and "
-            "deletes objects there, and hayate reads and removes them.",
+            "Give this identity roles/storage.objectUser on the bucket: what is on its way is "
+            "created, read and deleted there.",
         )
     resource: Mapping[str, Any] = {}
     # Who may use all objects exists there, but need not be allowed to look at the bucket.
@@ -322,9 +322,9 @@ def check_bucket(storage: Storage, folder: str, location: str) -> Bucket:
     )
     if found.is_locked:
         raise UsageError(
-            "the bucket has a retention policy, so what the export writes could not be removed",
+            "the bucket has a retention policy, so what is on its way could not be removed",
             where,
-            "Use another bucket for exports, without Bucket Lock and without Soft Delete.",
+            "Use another bucket, without Bucket Lock and without Soft Delete.",
         )
     return found
 

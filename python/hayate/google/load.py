@@ -103,7 +103,7 @@ class Load:
 
     def __post_init__(self) -> None:
         parse_table(self.table)
-        _staging_folder(self.staging)
+        folder_uri(self.staging, "staging=")
         if self.write not in _DISPOSITIONS:
             raise UsageError(
                 f"write={self.write!r} is not known",
@@ -131,18 +131,6 @@ class Load:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Load:
         return cls(**data)
-
-
-def _staging_folder(uri: str) -> str:
-    try:
-        return folder_uri(uri)
-    except UsageError as error:
-        # The same rules as those of the other argument that names a folder.
-        raise UsageError(
-            error.what.replace("export=", "staging="),
-            error.where,
-            error.fix.replace("export=", "staging="),
-        ) from None
 
 
 def _print(text: str) -> None:
@@ -232,7 +220,7 @@ class _Loading:
         columns_of = _written_schema(self.directory)
         self._target = self.connection.target
         self._run = new_run_id()
-        self._base = _staging_folder(self.what.staging)
+        self._base = folder_uri(self.what.staging, "staging=")
         self._place = find_place(self.connection, self.what.location)
         self._rows = FrameRows(self.directory, columns_of.names)
         # Before the columns are compared: the table may have others by now.

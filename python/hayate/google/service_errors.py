@@ -36,7 +36,8 @@ _BY_REASON: dict[str, tuple[type[HayateError], str]] = {
     "accessDenied": (
         UsageError,
         "Give this identity bigquery.jobs.create in the project (roles/bigquery.jobUser), "
-        "bigquery.tables.getData on the tables (roles/bigquery.dataViewer), and "
+        "bigquery.tables.getData on the tables that are read (roles/bigquery.dataViewer), "
+        "updateData on those that are written (roles/bigquery.dataEditor), and "
         "storage.objects.create and delete on the bucket (roles/storage.objectUser).",
     ),
     "authError": (UsageError, _LOGIN),

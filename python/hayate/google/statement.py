@@ -15,16 +15,17 @@ _MIN_BUCKET_LENGTH = 3
 _MAX_OBJECT_BYTES = 1024
 
 
-def folder_uri(uri: str) -> str:
-    """The folder of `export=`, as gs://bucket/a/b/ or gs://bucket/, ready for names behind it.
+def folder_uri(uri: str, argument: str = "export=") -> str:
+    """The folder that an argument names, as gs://bucket/a/b/ or gs://bucket/, ready for names
+    behind it.
 
     Raises:
         UsageError: it is no such URI, or has what the service would change: ``//``, ``*``, ``..``.
     """
     where = Where(object=str(uri))
-    remedy = 'Write export="gs://bucket/folder".'
+    remedy = f'Write {argument}"gs://bucket/folder".'
     if not isinstance(uri, str) or not uri.startswith(_SCHEME):
-        raise UsageError("export= is no gs:// folder", where, remedy)
+        raise UsageError(f"{argument} is no gs:// folder", where, remedy)
     bucket, _, path = uri[len(_SCHEME) :].partition("/")
     if len(bucket) < _MIN_BUCKET_LENGTH or not all(
         one.isascii() and (one.isalnum() or one in "-_.") for one in bucket
@@ -34,14 +35,14 @@ def folder_uri(uri: str) -> str:
     parts = path.split("/") if path else []
     if any(part in ("", ".", "..") for part in parts):
         raise UsageError(
-            "the path of export= has an empty or relative part, which is no folder there",
+            f"the path of {argument} has an empty or relative part, which is no folder there",
             where,
             remedy,
         )
     if any(one in "*?#[]" or one < " " for one in path):
-        raise UsageError("the path of export= has a character that is no letter", where, remedy)
+        raise UsageError(f"the path of {argument} has a character that is no letter", where, remedy)
     if len(path.encode()) > _MAX_OBJECT_BYTES // 2:
-        raise UsageError("the path of export= is too long", where, "Use a shorter one.")
+        raise UsageError(f"the path of {argument} is too long", where, "Use a shorter one.")
     return f"{_SCHEME}{bucket}/" + "".join(f"{part}/" for part in parts)
 
 
