@@ -321,7 +321,7 @@ class ExportIngest {
       const auto open_file = [this](const source::Object& object)
           -> Result<std::shared_ptr<arrow::io::RandomAccessFile>> {
         ARROW_ASSIGN_OR_RAISE(const auto stream, source_->Open(object));
-        return Spool(stream.get(), dir_);
+        return Spool(stream.get(), {.size_bytes = object.size_bytes}, dir_);
       };
       const auto parquet =
           ParquetSource::Make(objects, csv, pipeline.threads, options_.schema, open_file, &meter_);

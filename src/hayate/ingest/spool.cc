@@ -1,17 +1,22 @@
 #include "hayate/ingest/spool.h"
 
+#include <arrow/buffer.h>
 #include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "hayate/base/file.h"
 
 namespace hayate::ingest {
 namespace {
+
+using RandomAccessFilePtr = std::shared_ptr<arrow::io::RandomAccessFile>;
 
 constexpr size_t kBufferBytes = 1 << 20;
 
@@ -39,19 +44,48 @@ Status WriteAll(int fd, std::span<const uint8_t> bytes, const std::string& dir) 
   return Status::OK();
 }
 
-}  // namespace
+Status OfAnotherSize(const ByteStream& stream, int64_t size_bytes) {
+  return Fail(Fault::kInput,
+              "the object is not of the " + std::to_string(size_bytes) + " bytes that are listed",
+              {.object = stream.name()}, "Look for what else writes to it, then run again.");
+}
 
-Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(ByteStream* stream,
-                                                           const std::string& dir) {
+Result<RandomAccessFilePtr> ToMemory(ByteStream* stream, int64_t size_bytes) {
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer, arrow::AllocateBuffer(size_bytes));
+  auto rest = std::span<uint8_t>(buffer->mutable_data(), static_cast<size_t>(size_bytes));
+  while (!rest.empty()) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t n, stream->Read(rest));
+    if (n == 0) return OfAnotherSize(*stream, size_bytes);
+    rest = rest.subspan(static_cast<size_t>(n));
+  }
+  // Only at its end does a stream say whether the bytes were right.
+  uint8_t beyond = 0;
+  ARROW_ASSIGN_OR_RAISE(const int64_t n, stream->Read(std::span<uint8_t>(&beyond, 1)));
+  if (n != 0) return OfAnotherSize(*stream, size_bytes);
+  return std::make_shared<arrow::io::BufferReader>(std::move(buffer));
+}
+
+Result<RandomAccessFilePtr> ToFile(ByteStream* stream, int64_t size_bytes, const std::string& dir) {
   ARROW_ASSIGN_OR_RAISE(FileDescriptor fd, OpenNameless(dir));
   std::vector<uint8_t> buffer(kBufferBytes);
+  int64_t size = 0;
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const int64_t n, stream->Read(buffer));
     if (n == 0) break;
+    size += n;
     ARROW_RETURN_NOT_OK(
         WriteAll(fd.get(), std::span<const uint8_t>(buffer).first(static_cast<size_t>(n)), dir));
   }
+  if (size != size_bytes) return OfAnotherSize(*stream, size_bytes);
   return arrow::io::ReadableFile::Open(fd.Release());
+}
+
+}  // namespace
+
+Result<RandomAccessFilePtr> Spool(ByteStream* stream, const SpoolOptions& options,
+                                  const std::string& dir) {
+  if (options.size_bytes <= options.most_in_memory) return ToMemory(stream, options.size_bytes);
+  return ToFile(stream, options.size_bytes, dir);
 }
 
 }  // namespace hayate::ingest
