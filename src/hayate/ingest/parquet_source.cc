@@ -2,9 +2,11 @@
 
 #include <arrow/io/file.h>
 #include <arrow/record_batch.h>
+#include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 #include <arrow/util/key_value_metadata.h>
+#include <arrow/util/parallel.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/exception.h>
@@ -14,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 #include <set>
 #include <utility>
 
@@ -28,8 +31,9 @@ using SchemaPtr = std::shared_ptr<arrow::Schema>;
 using FileReaderPtr = std::unique_ptr<parquet::arrow::FileReader>;
 
 constexpr std::array<uint8_t, 4> kMagic = {'P', 'A', 'R', '1'};
+constexpr int64_t kFirstBatchRows = 64;
 constexpr int64_t kMostBatchRows = 1 << 20;
-constexpr int64_t kProbeRows = 1024;
+constexpr int64_t kBatchGrowth = 16;
 
 Status Unreadable(const std::string& uri, const Status& why) {
   if (FaultDetail::Get(why) != nullptr) return why;
@@ -43,39 +47,17 @@ Result<RandomAccessFilePtr> OpenLocal(const source::Object& object) {
   return arrow::io::ReadableFile::Open(object.uri);
 }
 
-Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file, bool use_threads = false) {
+Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file) {
   // Parquet throws where Arrow returns.
   try {
     parquet::ReaderProperties properties = parquet::default_reader_properties();
     properties.enable_buffered_stream();  // else whole column chunks are kept
     parquet::arrow::FileReaderBuilder builder;
     ARROW_RETURN_NOT_OK(builder.Open(std::move(file), properties));
-    parquet::ArrowReaderProperties arrow_properties;
-    arrow_properties.set_use_threads(use_threads);
-    arrow_properties.set_pre_buffer(false);
-    return builder.properties(arrow_properties)->Build();
+    return builder.Build();
   } catch (const parquet::ParquetException& error) {
     return Status::IOError(error.what());
   }
-}
-
-// Rows of which the columns hold about `block_bytes` once they are decoded. What a file says of its
-// size is of no use: a column of few values takes next to nothing in it. So the first rows of some
-// row groups are decoded to see.
-Result<int64_t> BatchRows(parquet::arrow::FileReader* file, const std::vector<int>& leaves,
-                          int64_t block_bytes) {
-  file->set_batch_size(kProbeRows);
-  const int last = file->num_row_groups() - 1;
-  int64_t row_bytes = 1;
-  for (const int group : std::set<int>{0, last / 2, last}) {
-    if (last < 0) break;
-    ARROW_ASSIGN_OR_RAISE(const auto batches, file->GetRecordBatchReader({group}, leaves));
-    std::shared_ptr<arrow::RecordBatch> batch;
-    ARROW_RETURN_NOT_OK(batches->ReadNext(&batch));
-    if (batch == nullptr || batch->num_rows() == 0) continue;
-    row_bytes = std::max(row_bytes, arrow::util::TotalBufferSize(*batch) / batch->num_rows());
-  }
-  return std::clamp<int64_t>(block_bytes / row_bytes, 1, kMostBatchRows);
 }
 
 // Dictionaries differ from batch to batch; what they stand for does not.
@@ -156,11 +138,6 @@ Status CheckSameColumns(const arrow::Schema& schema, const std::string& uri,
               "Make the files with the same columns, or read the common ones by columns=[...].");
 }
 
-void AddLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
-  if (field.column_index >= 0) leaves->push_back(field.column_index);
-  for (const auto& child : field.children) AddLeaves(child, leaves);
-}
-
 // What frames say of parts, about files.
 Status DoNotGoTogether(const Status& why, const std::string& uri) {
   const auto* detail = FaultDetail::Get(why);
@@ -232,46 +209,130 @@ class ConformTask : public BlockTask {
   Meter* const meter_;
 };
 
+// The columns of a file, in batches of about a block.
+class ColumnsReader {
+ public:
+  // Throws parquet::ParquetException, too.
+  static Result<std::unique_ptr<ColumnsReader>> Make(FileReaderPtr file, const SchemaPtr& wanted,
+                                                     int64_t block_bytes, bool by_column) {
+    std::unique_ptr<ColumnsReader> reader(
+        new ColumnsReader(std::move(file), block_bytes, by_column));
+    SchemaPtr schema;
+    ARROW_RETURN_NOT_OK(reader->file_->GetSchema(&schema));
+    arrow::FieldVector fields;
+    for (int i = 0; i < schema->num_fields(); ++i) {
+      if (wanted->GetFieldByName(schema->field(i)->name()) == nullptr) continue;
+      fields.push_back(schema->field(i));
+      ARROW_RETURN_NOT_OK(reader->file_->GetColumn(i, &reader->columns_.emplace_back()));
+    }
+    reader->schema_ = arrow::schema(std::move(fields));
+    return reader;
+  }
+
+  int64_t rows() const { return file_->parquet_reader()->metadata()->num_rows(); }
+
+  // Null at the end.
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() {
+    while (true) {
+      if (batches_ != nullptr) {
+        ARROW_ASSIGN_OR_RAISE(auto batch, batches_->Next());
+        if (batch != nullptr) return batch;
+        batches_ = nullptr;
+      }
+      if (rows_read_ == rows()) return nullptr;
+      ARROW_RETURN_NOT_OK(ReadTable());
+    }
+  }
+
+ private:
+  ColumnsReader(FileReaderPtr file, int64_t block_bytes, bool by_column)
+      : file_(std::move(file)), block_bytes_(block_bytes), by_column_(by_column) {}
+
+  Status ReadTable() {
+    const int64_t rows = std::min(batch_rows_, this->rows() - rows_read_);
+    arrow::ChunkedArrayVector columns(columns_.size());
+    const auto read = [&](int i) -> Status {
+      const auto at = static_cast<size_t>(i);
+      // On Arrow's threads nobody else would catch it.
+      try {
+        ARROW_RETURN_NOT_OK(columns_[at]->NextBatch(rows, &columns[at]));
+      } catch (const parquet::ParquetException& error) {
+        return Status::IOError(error.what());
+      } catch (const std::bad_alloc&) {
+        return Status::OutOfMemory("no memory to decode a column");
+      }
+      if (columns[at] != nullptr && columns[at]->length() == rows) return Status::OK();
+      return Status::Invalid("the column ", schema_->field(i)->name(),
+                             " has fewer rows than the file says");
+    };
+    ARROW_RETURN_NOT_OK(
+        arrow::internal::OptionalParallelFor(by_column_, static_cast<int>(columns_.size()), read));
+    table_ = arrow::Table::Make(schema_, std::move(columns), rows);
+    batches_ = std::make_unique<arrow::TableBatchReader>(*table_);
+    rows_read_ += rows;
+    const int64_t row_bytes = std::max<int64_t>(1, DecodedBytes(*table_) / rows);
+    batch_rows_ = std::clamp<int64_t>(block_bytes_ / row_bytes, 1,
+                                      std::min(kMostBatchRows, kBatchGrowth * batch_rows_));
+    return Status::OK();
+  }
+
+  // Without dictionaries, which do not grow with the rows.
+  static int64_t DecodedBytes(const arrow::Table& table) {
+    int64_t bytes = 0;
+    for (const auto& column : table.columns()) {
+      if (column->type()->id() == arrow::Type::DICTIONARY) {
+        const auto& type = static_cast<const arrow::DictionaryType&>(*column->type());
+        bytes += column->length() * type.index_type()->byte_width();
+      } else {
+        bytes += arrow::util::TotalBufferSize(*column);
+      }
+    }
+    return bytes;
+  }
+
+  const FileReaderPtr file_;
+  const int64_t block_bytes_;
+  const bool by_column_;
+  SchemaPtr schema_;
+  std::vector<std::unique_ptr<parquet::arrow::ColumnReader>> columns_;
+  std::shared_ptr<arrow::Table> table_;
+  std::unique_ptr<arrow::TableBatchReader> batches_;  // of `table_`
+  int64_t rows_read_ = 0;
+  // What a file says of its size is of no use, for a column of few values takes next to nothing in
+  // it: so each batch shows how many rows the next one may have, and the first ones are small.
+  int64_t batch_rows_ = kFirstBatchRows;
+};
+
 class ParquetShardReader : public ShardReader {
  public:
-  ParquetShardReader(const source::Object& object, FileReaderPtr file,
-                     std::unique_ptr<arrow::RecordBatchReader> batches, SchemaPtr schema,
-                     bool schema_is_given, Meter* meter)
+  ParquetShardReader(const source::Object& object, std::unique_ptr<ColumnsReader> file,
+                     SchemaPtr schema, bool schema_is_given, Meter* meter)
       : object_(object),
         file_(std::move(file)),
-        batches_(std::move(batches)),
         schema_(std::move(schema)),
         schema_is_given_(schema_is_given),
-        meter_(meter),
-        rows_total_(file_->parquet_reader()->metadata()->num_rows()) {}
+        meter_(meter) {}
 
   Result<std::unique_ptr<BlockTask>> Next() override {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    try {
-      const Status status = batches_->ReadNext(&batch);
-      if (!status.ok()) return Unreadable(object_.uri, status);
-    } catch (const parquet::ParquetException& error) {
-      return Unreadable(object_.uri, Status::IOError(error.what()));
-    }
+    auto next = file_->Next();
+    if (!next.ok()) return Unreadable(object_.uri, next.status());
+    const auto batch = *std::move(next);
     if (batch == nullptr) return std::unique_ptr<BlockTask>();
     // By rows: how many bytes Arrow has read so far it does not say.
     rows_ += batch->num_rows();
-    const auto share = static_cast<double>(rows_) / static_cast<double>(rows_total_);
+    const auto share = static_cast<double>(rows_) / static_cast<double>(file_->rows());
     const auto told = static_cast<int64_t>(static_cast<double>(object_.size_bytes) * share);
     meter_->AddBytesRead(told - bytes_told_);
     bytes_told_ = told;
-    return std::make_unique<ConformTask>(object_.uri, std::move(batch), schema_, schema_is_given_,
-                                         meter_);
+    return std::make_unique<ConformTask>(object_.uri, batch, schema_, schema_is_given_, meter_);
   }
 
  private:
   const source::Object& object_;
-  const FileReaderPtr file_;
-  const std::unique_ptr<arrow::RecordBatchReader> batches_;
+  const std::unique_ptr<ColumnsReader> file_;
   const SchemaPtr schema_;
   const bool schema_is_given_;
   Meter* const meter_;
-  const int64_t rows_total_;
   int64_t rows_ = 0;
   int64_t bytes_told_ = 0;
 };
@@ -351,19 +412,11 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
   const auto open = [&]() -> Result<std::unique_ptr<ShardReader>> {
     try {
       ARROW_ASSIGN_OR_RAISE(auto bytes, open_file_(object));
-      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes), by_column_));
-      std::vector<int> row_groups(static_cast<size_t>(file->num_row_groups()));
-      for (size_t i = 0; i < row_groups.size(); ++i) row_groups[i] = static_cast<int>(i);
-      std::vector<int> leaves;
-      for (const auto& field : file->manifest().schema_fields) {
-        if (schema_->GetFieldByName(field.field->name()) != nullptr) AddLeaves(field, &leaves);
-      }
-      ARROW_ASSIGN_OR_RAISE(const int64_t batch_rows,
-                            BatchRows(file.get(), leaves, options_.block_bytes));
-      file->set_batch_size(batch_rows);
-      ARROW_ASSIGN_OR_RAISE(auto batches, file->GetRecordBatchReader(row_groups, leaves));
-      return std::make_unique<ParquetShardReader>(object, std::move(file), std::move(batches),
-                                                  schema_, schema_is_given_, meter_);
+      ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes)));
+      ARROW_ASSIGN_OR_RAISE(auto columns, ColumnsReader::Make(std::move(file), schema_,
+                                                              options_.block_bytes, by_column_));
+      return std::make_unique<ParquetShardReader>(object, std::move(columns), schema_,
+                                                  schema_is_given_, meter_);
     } catch (const parquet::ParquetException& error) {
       return Status::IOError(error.what());
     }

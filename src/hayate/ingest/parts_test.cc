@@ -1,5 +1,7 @@
 #include <arrow/array.h>
+#include <arrow/compute/cast.h>
 #include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
@@ -14,6 +16,7 @@
 
 #include "hayate/csv/scan.h"
 #include "hayate/frame/reader.h"
+#include "hayate/frame/test_data_internal.h"
 #include "hayate/frame/writer.h"
 #include "hayate/ingest/ingest.h"
 #include "hayate/ingest/quarantine.h"
@@ -286,6 +289,65 @@ TEST(Parquet, IsReadInBatchesOfABlockAsDecoded) {
   EXPECT_GE(table->column(1)->num_chunks(), 6);
   for (const auto& chunk : table->column(1)->chunks()) {
     EXPECT_LT(arrow::util::TotalBufferSize(*chunk), 2 * options.csv.block_bytes);
+  }
+}
+
+// The rows of random batches as Parquet, with Arrow's own types beside them or without.
+std::string RandomParquet(std::mt19937_64& random, const TablePtr& table) {
+  auto sink = arrow::io::BufferOutputStream::Create().ValueOrDie();
+  parquet::ArrowWriterProperties::Builder types;
+  if (random() % 2 == 0) types.store_schema();
+  parquet::WriterProperties::Builder pages;
+  pages.data_pagesize(1 << (6 + random() % 10));
+  const auto rows = static_cast<int64_t>(1 + random() % static_cast<uint64_t>(table->num_rows()));
+  EXPECT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, rows,
+                                         pages.build(), types.build())
+                  .ok());
+  return sink->Finish().ValueOrDie()->ToString();
+}
+
+TablePtr RandomTable(std::mt19937_64& random) {
+  const auto rows = static_cast<int64_t>(1 + random() % 3000);
+  return arrow::Table::FromRecordBatches({frame::RandomBatch(random, rows)}).ValueOrDie();
+}
+
+TEST(Parquet, IsTheSameHoweverItIsReadAndWritten) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 10; ++round) {
+    const TablePtr wanted = RandomTable(random);
+    TestFiles files;
+    files.Add("a.parquet", RandomParquet(random, wanted));
+    for (const int threads : {1, 3}) {
+      IngestOptions options{.threads = threads};
+      options.csv.block_bytes = 1 << (8 + random() % 14);
+      const auto table = TableOf(files, options);
+      ASSERT_EQ(table->num_rows(), wanted->num_rows());
+      for (const std::string& name : wanted->ColumnNames()) {
+        const auto read = table->GetColumnByName(name);
+        ASSERT_NE(read, nullptr) << name;
+        const auto same = arrow::compute::Cast(wanted->GetColumnByName(name), read->type());
+        ASSERT_TRUE(same.ok()) << same.status();
+        EXPECT_TRUE(read->Equals(*same->chunked_array())) << name << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
+TEST(Parquet, WithAWrongByteIsReadOrAnErrorThatNamesIt) {
+  std::mt19937_64 random(2);
+  const std::string bytes = RandomParquet(random, RandomTable(random));
+  for (int round = 0; round < 200; ++round) {
+    std::string damaged = bytes;
+    for (uint64_t flips = 1 + random() % 3; flips > 0; --flips) {
+      damaged[random() % damaged.size()] ^= static_cast<char>(1 << (random() % 8));
+    }
+    TestFiles files;
+    files.Add("a.parquet", damaged);
+    const auto table =
+        IngestToTable(files.Objects(), {.threads = static_cast<int>(1 + random() % 3)});
+    if (table.ok()) continue;
+    ASSERT_NE(FaultDetail::Get(table.status()), nullptr) << table.status();
+    EXPECT_EQ(FaultDetail::Get(table.status())->where().object, files.Path("a.parquet"));
   }
 }
 
