@@ -9,8 +9,10 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "hayate/cloud/connection_count.h"
 #include "hayate/cloud/crc32c.h"
@@ -23,10 +25,46 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kMeasure{500};
 // A piece that always gains a little is not worth more than this many times the policy's attempts.
 constexpr int kMostRounds = 10;
+constexpr int64_t kMostKeptBytes = 64 << 20;
 constexpr int kPartialContent = 206;
 constexpr int kRangeNotSatisfiable = 416;
 constexpr int kTooManyRequests = 429;
 constexpr int kServiceUnavailable = 503;
+
+// Memory of whole pieces that have been read, for those to come: the kernel would else clear it
+// anew for each. Must be held by a shared_ptr.
+class PieceMemory : public std::enable_shared_from_this<PieceMemory> {
+ public:
+  explicit PieceMemory(int64_t piece_bytes) : piece_bytes_(piece_bytes) {}
+
+  std::shared_ptr<uint8_t[]> Take(int64_t bytes) {
+    const auto count = static_cast<size_t>(bytes);
+    if (bytes != piece_bytes_) return std::make_shared_for_overwrite<uint8_t[]>(count);
+    std::unique_ptr<uint8_t[]> memory;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!kept_.empty()) {
+        memory = std::move(kept_.back());
+        kept_.pop_back();
+      }
+    }
+    if (memory == nullptr) memory = std::make_unique_for_overwrite<uint8_t[]>(count);
+    return {memory.release(), [self = shared_from_this()](uint8_t* read) {
+              self->Keep(std::unique_ptr<uint8_t[]>(read));
+            }};
+  }
+
+ private:
+  void Keep(std::unique_ptr<uint8_t[]> memory) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (static_cast<int64_t>(kept_.size() + 1) * piece_bytes_ > kMostKeptBytes) return;
+    kept_.push_back(std::move(memory));
+  }
+
+  const int64_t piece_bytes_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<uint8_t[]>> kept_;
+};
 
 // Bytes [begin, end) of an object. Those below `received` do not change any more.
 struct Piece {
@@ -90,6 +128,7 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
   State(CloudStorage* storage, const FetchOptions& options)
       : storage_(storage),
         options_(options),
+        memory_(std::make_shared<PieceMemory>(options.piece_bytes)),
         count_(options.least_connections, options.first_connections, options.most_connections) {}
 
   void Plan(const source::Object& object) {
@@ -221,8 +260,7 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
           piece = std::make_shared<Piece>();
           piece->begin = download->next;
           piece->end = std::min(piece->begin + options_.piece_bytes, download->object.size_bytes);
-          piece->bytes =
-              std::make_shared_for_overwrite<uint8_t[]>(static_cast<size_t>(piece->size()));
+          piece->bytes = memory_->Take(piece->size());
           download->next = piece->end;
           download->pieces.push_back(piece);
           reserved_ += piece->size();
@@ -466,6 +504,7 @@ class Fetcher::State : public std::enable_shared_from_this<Fetcher::State> {
 
   CloudStorage* const storage_;
   const FetchOptions options_;
+  const std::shared_ptr<PieceMemory> memory_;
   std::atomic<int64_t> bytes_received_ = 0;
 
   mutable std::mutex mutex_;
