@@ -51,7 +51,8 @@ Result<FileReaderPtr> MakeReader(RandomAccessFilePtr file) {
   // Parquet throws where Arrow returns.
   try {
     parquet::ReaderProperties properties = parquet::default_reader_properties();
-    properties.enable_buffered_stream();  // else whole column chunks are kept
+    // Else whole column chunks are kept.
+    if (!file->supports_zero_copy()) properties.enable_buffered_stream();
     parquet::arrow::FileReaderBuilder builder;
     ARROW_RETURN_NOT_OK(builder.Open(std::move(file), properties));
     return builder.Build();
