@@ -35,7 +35,9 @@ constexpr int kServiceUnavailable = 503;
 // anew for each. Must be held by a shared_ptr.
 class PieceMemory : public std::enable_shared_from_this<PieceMemory> {
  public:
-  explicit PieceMemory(int64_t piece_bytes) : piece_bytes_(piece_bytes) {}
+  explicit PieceMemory(int64_t piece_bytes) : piece_bytes_(piece_bytes) {
+    kept_.reserve(static_cast<size_t>(kMostKeptBytes / piece_bytes_));  // Keep must not throw
+  }
 
   std::shared_ptr<uint8_t[]> Take(int64_t bytes) {
     const auto count = static_cast<size_t>(bytes);
@@ -57,8 +59,7 @@ class PieceMemory : public std::enable_shared_from_this<PieceMemory> {
  private:
   void Keep(std::unique_ptr<uint8_t[]> memory) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (static_cast<int64_t>(kept_.size() + 1) * piece_bytes_ > kMostKeptBytes) return;
-    kept_.push_back(std::move(memory));
+    if (kept_.size() < kept_.capacity()) kept_.push_back(std::move(memory));
   }
 
   const int64_t piece_bytes_;

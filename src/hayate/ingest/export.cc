@@ -323,8 +323,9 @@ class ExportIngest {
         ARROW_ASSIGN_OR_RAISE(const auto stream, source_->Open(object));
         return Spool(stream.get(), {.size_bytes = object.size_bytes}, dir_);
       };
-      const auto parquet =
-          ParquetSource::Make(objects, csv, pipeline.threads, options_.schema, open_file, &meter_);
+      ARROW_ASSIGN_OR_RAISE(
+          const auto parquet,
+          ParquetSource::Make(objects, csv, pipeline.threads, options_.schema, open_file, &meter_));
       return RunPipeline(
           order, [&](int64_t shard) { return parquet->Open(shard); }, sink, pipeline);
     }

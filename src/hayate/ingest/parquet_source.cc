@@ -7,6 +7,7 @@
 #include <arrow/util/byte_size.h>
 #include <arrow/util/key_value_metadata.h>
 #include <arrow/util/parallel.h>
+#include <arrow/util/thread_pool.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/exception.h>
@@ -28,6 +29,7 @@ namespace hayate::ingest {
 namespace {
 
 using SchemaPtr = std::shared_ptr<arrow::Schema>;
+using arrow::internal::ThreadPool;
 using FileReaderPtr = std::unique_ptr<parquet::arrow::FileReader>;
 
 constexpr std::array<uint8_t, 4> kMagic = {'P', 'A', 'R', '1'};
@@ -215,9 +217,16 @@ class ColumnsReader {
  public:
   // Throws parquet::ParquetException, too.
   static Result<std::unique_ptr<ColumnsReader>> Make(FileReaderPtr file, const SchemaPtr& wanted,
-                                                     int64_t block_bytes, bool by_column) {
+                                                     int64_t block_bytes, ThreadPool* for_columns) {
     std::unique_ptr<ColumnsReader> reader(
-        new ColumnsReader(std::move(file), block_bytes, by_column));
+        new ColumnsReader(std::move(file), block_bytes, for_columns));
+    const auto metadata = reader->file_->parquet_reader()->metadata();
+    int64_t rows = 0;
+    for (int i = 0; i < metadata->num_row_groups(); ++i) rows += metadata->RowGroup(i)->num_rows();
+    if (rows != reader->rows()) {
+      return Status::Invalid("its row groups have ", rows, " rows, and the file says ",
+                             reader->rows());
+    }
     SchemaPtr schema;
     ARROW_RETURN_NOT_OK(reader->file_->GetSchema(&schema));
     arrow::FieldVector fields;
@@ -246,15 +255,15 @@ class ColumnsReader {
   }
 
  private:
-  ColumnsReader(FileReaderPtr file, int64_t block_bytes, bool by_column)
-      : file_(std::move(file)), block_bytes_(block_bytes), by_column_(by_column) {}
+  ColumnsReader(FileReaderPtr file, int64_t block_bytes, ThreadPool* for_columns)
+      : file_(std::move(file)), block_bytes_(block_bytes), for_columns_(for_columns) {}
 
   Status ReadTable() {
     const int64_t rows = std::min(batch_rows_, this->rows() - rows_read_);
     arrow::ChunkedArrayVector columns(columns_.size());
     const auto read = [&](int i) -> Status {
       const auto at = static_cast<size_t>(i);
-      // On Arrow's threads nobody else would catch it.
+      // On those threads nobody else would catch it.
       try {
         ARROW_RETURN_NOT_OK(columns_[at]->NextBatch(rows, &columns[at]));
       } catch (const parquet::ParquetException& error) {
@@ -266,8 +275,8 @@ class ColumnsReader {
       return Status::Invalid("the column ", schema_->field(i)->name(),
                              " has fewer rows than the file says");
     };
-    ARROW_RETURN_NOT_OK(
-        arrow::internal::OptionalParallelFor(by_column_, static_cast<int>(columns_.size()), read));
+    ARROW_RETURN_NOT_OK(arrow::internal::OptionalParallelFor(
+        for_columns_ != nullptr, static_cast<int>(columns_.size()), read, for_columns_));
     table_ = arrow::Table::Make(schema_, std::move(columns), rows);
     batches_ = std::make_unique<arrow::TableBatchReader>(*table_);
     rows_read_ += rows;
@@ -293,7 +302,7 @@ class ColumnsReader {
 
   const FileReaderPtr file_;
   const int64_t block_bytes_;
-  const bool by_column_;
+  ThreadPool* const for_columns_;  // null: none
   SchemaPtr schema_;
   std::vector<std::unique_ptr<parquet::arrow::ColumnReader>> columns_;
   std::shared_ptr<arrow::Table> table_;
@@ -360,20 +369,27 @@ Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
                 {.object = objects[0].uri}, "Leave schema= out.");
   }
   std::unique_ptr<ParquetSource> parquet_source(
-      new ParquetSource(objects, options, threads, OpenLocal, meter));
+      new ParquetSource(objects, options, OpenLocal, meter));
+  ARROW_RETURN_NOT_OK(parquet_source->StartThreads(threads));
   ARROW_RETURN_NOT_OK(parquet_source->UnifySchemas());
   return parquet_source;
 }
 
-std::unique_ptr<ParquetSource> ParquetSource::Make(const std::vector<source::Object>& objects,
-                                                   const csv::ReadOptions& options, int threads,
-                                                   SchemaPtr schema, OpenFile open_file,
-                                                   Meter* meter) {
+Result<std::unique_ptr<ParquetSource>> ParquetSource::Make(
+    const std::vector<source::Object>& objects, const csv::ReadOptions& options, int threads,
+    SchemaPtr schema, OpenFile open_file, Meter* meter) {
   std::unique_ptr<ParquetSource> parquet_source(
-      new ParquetSource(objects, options, threads, std::move(open_file), meter));
+      new ParquetSource(objects, options, std::move(open_file), meter));
+  ARROW_RETURN_NOT_OK(parquet_source->StartThreads(threads));
   parquet_source->schema_ = std::move(schema);
   parquet_source->schema_is_given_ = true;
   return parquet_source;
+}
+
+// Not Arrow's own threads: they are as many as the machine has cores, whoever may use those.
+Status ParquetSource::StartThreads(int threads) {
+  if (static_cast<int64_t>(objects_.size()) >= threads) return Status::OK();
+  return ThreadPool::Make(threads).Value(&for_columns_);
 }
 
 Status ParquetSource::UnifySchemas() {
@@ -414,8 +430,9 @@ Result<std::unique_ptr<ShardReader>> ParquetSource::Open(int64_t shard) {
     try {
       ARROW_ASSIGN_OR_RAISE(auto bytes, open_file_(object));
       ARROW_ASSIGN_OR_RAISE(FileReaderPtr file, MakeReader(std::move(bytes)));
-      ARROW_ASSIGN_OR_RAISE(auto columns, ColumnsReader::Make(std::move(file), schema_,
-                                                              options_.block_bytes, by_column_));
+      ARROW_ASSIGN_OR_RAISE(
+          auto columns,
+          ColumnsReader::Make(std::move(file), schema_, options_.block_bytes, for_columns_.get()));
       return std::make_unique<ParquetShardReader>(object, std::move(columns), schema_,
                                                   schema_is_given_, meter_);
     } catch (const parquet::ParquetException& error) {

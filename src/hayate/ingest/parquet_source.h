@@ -2,6 +2,7 @@
 
 #include <arrow/io/type_fwd.h>
 #include <arrow/type_fwd.h>
+#include <arrow/util/type_fwd.h>
 
 #include <functional>
 #include <memory>
@@ -20,8 +21,8 @@ Result<bool> IsParquet(const source::Object& object);
 
 /// Parquet shards as a pipeline reads them: row group by row group, in batches of about a block,
 /// cast to one schema. Shards are decoded at once, each on a thread of the pipeline; where there
-/// are fewer shards than threads, Arrow's own threads decode the columns of a batch at once. (Whole
-/// row groups at once would need memory for as many of them, decoded.)
+/// are fewer shards than threads, as many threads of its own decode the columns of a batch at once.
+/// (Whole row groups at once would need memory for as many of them, decoded.)
 class ParquetSource {
  public:
   /// Reads every footer. Fault::kInput names a shard that is no Parquet file, or whose columns do
@@ -35,10 +36,10 @@ class ParquetSource {
   /// thread.
   using OpenFile =
       std::function<Result<std::shared_ptr<arrow::io::RandomAccessFile>>(const source::Object&)>;
-  static std::unique_ptr<ParquetSource> Make(const std::vector<source::Object>& objects,
-                                             const csv::ReadOptions& options, int threads,
-                                             std::shared_ptr<arrow::Schema> schema,
-                                             OpenFile open_file, Meter* meter);
+  static Result<std::unique_ptr<ParquetSource>> Make(const std::vector<source::Object>& objects,
+                                                     const csv::ReadOptions& options, int threads,
+                                                     std::shared_ptr<arrow::Schema> schema,
+                                                     OpenFile open_file, Meter* meter);
 
   /// From any thread.
   Result<std::unique_ptr<ShardReader>> Open(int64_t shard);
@@ -47,19 +48,16 @@ class ParquetSource {
 
  private:
   ParquetSource(const std::vector<source::Object>& objects, const csv::ReadOptions& options,
-                int threads, OpenFile open_file, Meter* meter)
-      : objects_(objects),
-        options_(options),
-        by_column_(static_cast<int64_t>(objects.size()) < threads),
-        open_file_(std::move(open_file)),
-        meter_(meter) {}
+                OpenFile open_file, Meter* meter)
+      : objects_(objects), options_(options), open_file_(std::move(open_file)), meter_(meter) {}
+  Status StartThreads(int threads);
   Status UnifySchemas();
 
   const std::vector<source::Object>& objects_;
   const csv::ReadOptions& options_;
-  const bool by_column_;
   const OpenFile open_file_;
   Meter* const meter_;
+  std::shared_ptr<arrow::internal::ThreadPool> for_columns_;  // null: none
   std::shared_ptr<arrow::Schema> schema_;
   bool schema_is_given_ = false;
 };
