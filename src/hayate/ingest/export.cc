@@ -120,7 +120,7 @@ class Watcher {
 
   /// Lists now, in the caller's thread. A change after the export was done is Fault::kInput.
   Result<Objects> Look() {
-    ARROW_RETURN_NOT_OK(List());
+    ARROW_RETURN_NOT_OK(List({}));
     const std::lock_guard<std::mutex> lock(mutex_);
     return seen_.objects;
   }
@@ -156,14 +156,12 @@ class Watcher {
   // What is listed after the export has said that it is done is all that there is.
   Status Step() {
     ARROW_ASSIGN_OR_RAISE(const ExportState state, source_->Poll());
-    ARROW_RETURN_NOT_OK(List());
-    const std::lock_guard<std::mutex> lock(mutex_);
-    seen_.state = state;
-    if (state.done) changed_.notify_all();
-    return Status::OK();
+    return List(state);
   }
 
-  Status List() {
+  // `state`: what the export has said just before, if it was asked. It is seen together with the
+  // listing: whoever opens an object of a listing that is the last one must know that.
+  Status List(const std::optional<ExportState>& state) {
     const std::lock_guard<std::mutex> one_at_a_time(listing_);
     ARROW_ASSIGN_OR_RAISE(const auto listed, source_->List());
     ARROW_ASSIGN_OR_RAISE(Objects now, ByNumber(listed));
@@ -186,13 +184,15 @@ class Watcher {
         }
       }
     }
-    if (plan.empty() && forget.empty()) return Status::OK();
     // Before anyone is told, or they could be opened before they are planned.
     for (const source::Object& object : forget) source_->Forget(object);
     for (const source::Object& object : plan) source_->Plan(object);
     const std::lock_guard<std::mutex> lock(mutex_);
-    seen_.objects = std::move(now);
-    ++version_;
+    if (state) seen_.state = *state;
+    if (!plan.empty() || !forget.empty()) {
+      seen_.objects = std::move(now);
+      ++version_;
+    }
     changed_.notify_all();
     return Status::OK();
   }
