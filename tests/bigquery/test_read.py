@@ -30,6 +30,7 @@ import hayate as hy
 from hayate.errors import InputError, UsageError
 from hayate.google import Typed, bucket_read, dialect
 from hayate.google.engine import Listing
+from hayate.google.link import Link
 
 UTC = dt.UTC
 
@@ -276,6 +277,21 @@ def test_strings_need_no_mark_where_the_probe_has_found_that_quotes_tell(reads: 
     assert reads.read(numbers(30), format="csv").equals(expected_numbers(30))
     (job,) = reads.jobs()
     assert "STARTS_WITH" not in job.configuration["query"]["query"]
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_zstd_where_the_network_was_waited_for(reads: Reads, accepted: bool) -> None:
+    Link(str(reads.folder / ".hayate"), reads.bucket).measured(1 << 30, 0.9)
+    reads.big_query.settings.accepts_zstd = accepted
+    plan = JobPlan(running_polls=0, shards=2)
+    reads.big_query.plan_next(plan)  # for the second attempt
+    assert_same(reads.read(TYPES, plan), EXPECTED_TYPES)
+    statements = [str(job.configuration["query"]["query"]) for job in reads.jobs()]
+    asked = [re.search(r"compression = '(\w+)'", one) for one in statements]
+    compressions = [found[1] for found in asked if found]
+    assert compressions == (["ZSTD"] if accepted else ["ZSTD", "SNAPPY"])
+    assert ("attempt 2 of 3" in reads.said()) is not accepted
+    reads.assert_clean()
 
 
 # Shards.
