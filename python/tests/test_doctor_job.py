@@ -167,7 +167,6 @@ def test_what_a_job_names_of_google_is_known_without_asking_google() -> None:
     )
 
 
-@pytest.mark.skipif(not hasattr(hy, "bigquery"), reason="this version has no hy.bigquery")
 def test_queries_of_a_job_file_are_found(tmp_path: pathlib.Path) -> None:
     (tmp_path / "job.py").write_text(
         textwrap.dedent(
