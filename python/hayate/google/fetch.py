@@ -429,8 +429,7 @@ class Fetch:
             if link.refused(error, compression):
                 raise RefusedCompression(error.what, error.where, error.fix) from error
             raise
-        with contextlib.suppress(StorageError):  # not worth a result
-            link.measured(done.object_bytes, done.waited_share)
+        link.measured(done.object_bytes, done.waited_share)
         summary = Summary(
             rows=done.rows,
             bytes_billed=done.bytes_billed,

@@ -7,9 +7,10 @@ disagree on, so it is tried, and a refusal is remembered.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-from hayate.errors import HayateError
+from hayate.errors import HayateError, StorageError
 from hayate.google import known
 from hayate.google.projection import Format
 from hayate.google.statement import COMPRESSIONS
@@ -43,19 +44,12 @@ class Link:
     def measured(self, received_bytes: int, waited_share: float) -> None:
         """Takes in how an export was read: its size, and for which share of the time the reading
         threads waited for bytes.
-
-        Raises:
-            StorageError: the store cannot be written to.
         """
         if received_bytes >= _LEAST_BYTES:
             self._remember(is_wall=waited_share >= _WALL_SHARE)
 
     def refused(self, error: HayateError, compression: str) -> bool:
-        """Takes in why an export failed: whether another compression is to be tried.
-
-        Raises:
-            StorageError: the store cannot be written to.
-        """
+        """Takes in why an export failed: whether another compression is to be tried."""
         said = error.what.lower()
         is_refused = compression == _SMALL and ("compression" in said or "zstd" in said)
         if is_refused:
@@ -65,4 +59,5 @@ class Link:
     def _remember(self, **facts: bool) -> None:
         had = known.recall(self.store, _KIND, self.bucket)
         if had != had | facts:
-            known.remember(self.store, _KIND, self.bucket, had | facts)
+            with contextlib.suppress(StorageError):  # a hint is not worth a result, nor an error
+                known.remember(self.store, _KIND, self.bucket, had | facts)
